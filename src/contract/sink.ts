@@ -1,0 +1,95 @@
+import type { Batch } from './batch.js';
+import type { Context } from './context.js';
+import type { Cell, Reject } from './record.js';
+
+/** How sure a sink can be of one write a record. The report says it in these words. */
+export type Guarantee = 'exactly once' | 'idempotent' | 'at least once';
+
+export interface SinkTraits {
+  /** Batches the flow makes are never larger than these. */
+  readonly maxBatchRows: number;
+  readonly maxBatchBytes: number;
+  readonly guarantee: Guarantee;
+}
+
+/** What is about to arrive, known before the first row is sent. */
+export interface Intake {
+  /** Target columns the mapping yields, in order; of records without a mapping, every field seen in the sample. */
+  readonly columns: readonly string[];
+  /** The first rows, as cells in the order of `columns`. At most 1,000; may be empty. */
+  readonly sample: readonly (readonly Cell[])[];
+  /** As in Batch. */
+  readonly textual: boolean;
+  /** Columns the target does not have are left out of the plan, instead of being an error. */
+  readonly ignoreExtra: boolean;
+}
+
+/** What the sink would do with this intake. Nothing was changed yet. */
+export interface SinkPlan {
+  /** Those of the intake's columns that will be written, in the order of the intake. */
+  readonly columns: readonly string[];
+  /** Connections, or whatever holds one batch each, that the target has free for us; undefined when it has no such bound. */
+  readonly free?: number;
+  /** What would be executed, for a person to read: statements, calls. */
+  readonly statements: readonly string[];
+  /** Things a person should know before it starts. */
+  readonly notes: readonly string[];
+}
+
+/** Every row of the batch is in exactly one of these. */
+export interface WriteResult {
+  /** Rows that are in the target now and were not so before. */
+  readonly written: number;
+  /** Rows the target held already in this very form, or kept in its own (mode ignore). */
+  readonly unchanged: number;
+  /** Rows given more than once within the batch, of which one was kept, and the batch's own duplicates. */
+  readonly duplicate: number;
+  /** Rows refused, those of `batch.refused` included. */
+  readonly rejects: readonly Reject[];
+}
+
+/**
+ * What an error of `write` asks for.
+ * - `retry`: the same batch, after a pause; the fault lies with the connection or the moment.
+ * - `throttled`: as retry, and fewer at once.
+ * - `divide`: some row of the batch is at fault: smaller batches tell which.
+ * - `fatal`: no batch will fare better.
+ */
+export type FailureClass = 'retry' | 'throttled' | 'divide' | 'fatal';
+
+/** How a run ended, for the ledger. */
+export type RunStatus =
+  | 'complete'
+  | 'complete-with-rejects'
+  | 'too-many-rejects'
+  | 'incomplete'
+  | 'failed'
+  | 'interrupted';
+
+/**
+ * Where records go. Life: `plan` once, `open` once (not in a dry run), `write` many times in parallel, `finish` once if
+ * `open` succeeded, then disposed, whatever happened.
+ */
+export interface Sink extends AsyncDisposable {
+  /** The name users know it by: `postgres`. */
+  readonly name: string;
+  /** What is written, without secrets: server, database, table, mode and key; part of the job's identity. */
+  readonly identity: string;
+  readonly traits: SinkTraits;
+  /** Target columns that tell records apart, where there are any. */
+  readonly key?: readonly string[];
+  /** Connects and matches the intake with the target. Throws SinkError that names the column and the remedy. */
+  plan(intake: Intake, context: Context): Promise<SinkPlan>;
+  /** Makes ready what `plan` promised: creates the table if asked to, registers the run in the ledger. */
+  open(context: Context): Promise<void>;
+  /**
+   * Called in parallel, at most `SinkPlan.free` at once. Resolves when every row is written or listed in `rejects`,
+   * and the batch's spans are settled, in one transaction where the target has them.
+   * Throws NotWritten (nothing of the batch landed) or InDoubt (some or all of it may have).
+   */
+  write(batch: Batch, context: Context): Promise<WriteResult>;
+  /** Pure; by codes (SQLSTATE, errno), never by message text. */
+  classify(error: unknown): FailureClass;
+  /** Notes in the ledger how the run ended. */
+  finish(status: RunStatus, context: Context): Promise<void>;
+}

@@ -1,0 +1,45 @@
+import type { Refusal } from './contract/record.js';
+
+/** The root of everything Sluice throws on purpose. `code` is stable; the message says what happened, where, and what to do. */
+export class SluiceError extends Error {
+  override readonly name: string = 'SluiceError';
+  readonly code: string;
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** The job, a flag or an option is wrong. Nothing was read or written. */
+export class ConfigError extends SluiceError {
+  override readonly name = 'ConfigError';
+}
+
+/** The source can't be read, or not any further. */
+export class SourceError extends SluiceError {
+  override readonly name = 'SourceError';
+}
+
+/** The target can't take the records: no such server, table or column, no permission. */
+export class SinkError extends SluiceError {
+  override readonly name = 'SinkError';
+}
+
+/** Nothing of the batch landed. */
+export class NotWritten extends SluiceError {
+  override readonly name = 'NotWritten';
+  /** How the target judged the row at fault, where one is at fault. */
+  readonly refusal: Refusal | undefined;
+  /** The row of the batch that the target named. A hint: the rows before it may be at fault too. */
+  readonly row: number | undefined;
+  constructor(code: string, message: string, options?: ErrorOptions & { refusal?: Refusal; row?: number }) {
+    super(code, message, options);
+    this.refusal = options?.refusal;
+    this.row = options?.row;
+  }
+}
+
+/** The connection was lost at a moment when some or all of the batch may have landed. */
+export class InDoubt extends SluiceError {
+  override readonly name = 'InDoubt';
+}

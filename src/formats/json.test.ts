@@ -1,0 +1,54 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { isLosslessNumber, parseJson, stringifyJson } from './json.js';
+
+describe('parseJson', () => {
+  test.each(['1.10', '9007199254740993', '1e400', '-0', '0.0000001', '12345678.123456789', '1E5', '100.0'])(
+    'keeps the digits of %s',
+    (digits) => {
+      const parsed = parseJson(`{"a": [${digits}]}`);
+      expect(stringifyJson(parsed)).toBe(`{"a":[${digits}]}`);
+      expect(String(parseJson(digits))).toBe(digits);
+    },
+  );
+
+  test('leaves numbers that survive as plain numbers', () => {
+    expect(parseJson('{"a":1,"b":-2.5,"c":123456789012345}')).toEqual({ a: 1, b: -2.5, c: 123456789012345 });
+  });
+
+  test('keeps plain numbers plain beside a fragile one', () => {
+    const parsed = parseJson('[1,1.10]') as unknown[];
+    expect(parsed[0]).toBe(1);
+    expect(isLosslessNumber(parsed[1])).toBe(true);
+  });
+
+  test('throws SyntaxError for what is not JSON, on either path', () => {
+    expect(() => parseJson('{"a":')).toThrow(SyntaxError);
+    expect(() => parseJson('{"a":1.10')).toThrow(SyntaxError);
+  });
+
+  const digits = fc
+    .tuple(
+      fc.constantFrom('', '-'),
+      fc.oneof(fc.constant('0'), fc.bigInt({ min: 1n, max: 10n ** 22n }).map(String)),
+      fc.oneof(fc.constant(''), fc.stringMatching(/^\.[0-9]{1,20}$/)),
+      fc.oneof(
+        { weight: 3, arbitrary: fc.constant('') },
+        { weight: 1, arbitrary: fc.stringMatching(/^[eE][+-]?[0-9]{1,3}$/) },
+      ),
+    )
+    .map((parts) => parts.join(''));
+
+  test('gives back every number as written, wherever it stands', () => {
+    fc.assert(
+      fc.property(
+        fc.array(digits, { minLength: 1, maxLength: 5 }),
+        fc.constantFrom('', ' ', '\n'),
+        (numbers, space) => {
+          const text = `{"a":${space}[${numbers.join(`${space},${space}`)}${space}],"b":${space}${numbers[0]}}`;
+          expect(stringifyJson(parseJson(text))).toBe(`{"a":[${numbers.join(',')}],"b":${numbers[0]}}`);
+        },
+      ),
+    );
+  });
+});

@@ -1,0 +1,33 @@
+import { isLosslessNumber, LosslessNumber, parse, stringify } from 'lossless-json';
+
+export { isLosslessNumber, LosslessNumber };
+
+/**
+ * Finds, in JSON text, any number whose digits a JavaScript number might not give back: 16 digits and more, a trailing
+ * zero after the point, an exponent, a minus zero, seven or more places of leading zeros. It looks at what follows a
+ * token's start (`:`, `,`, `[`, white space or the start of the text), so a string's inside can only cause a needless
+ * careful parse, never a missed number.
+ */
+const fragile =
+  /(?:^|[:,[\s])-?(?:\d[\d.]{15}|\d+(?:\.\d+)?[eE]|\d+\.\d*0(?![\d.eE])|0\.0{6})|(?:^|[:,[\s])-0(?![.\d])/;
+
+/**
+ * JSON.parse that keeps every number digit for digit: a number that a JavaScript number can't hold exactly as written
+ * (9007199254740993, 1.10, 1e400) becomes a LosslessNumber, the others stay numbers. Text without such numbers takes
+ * JSON.parse's own speed.
+ * @throws SyntaxError when the text is not JSON.
+ */
+export function parseJson(text: string): unknown {
+  if (!fragile.test(text)) return JSON.parse(text);
+  return parse(text, undefined, { parseNumber: exactNumber });
+}
+
+function exactNumber(digits: string): number | LosslessNumber {
+  const value = Number(digits);
+  return String(value) === digits ? value : new LosslessNumber(digits);
+}
+
+/** JSON text of a value; bigints and LosslessNumbers are written digit for digit. Undefined when JSON has no form for it. */
+export function stringifyJson(value: unknown): string | undefined {
+  return stringify(value);
+}

@@ -1,0 +1,19 @@
+import { z } from 'zod';
+
+export const postgresOptions = z.strictObject({
+  url: z
+    .string()
+    .optional()
+    .describe(
+      'postgres://user:password@host:port/database?sslmode=...; what it leaves out comes from PGHOST and its like',
+    ),
+  table: z.string().min(1).describe('table, or schema.table; quote odd names: "My Schema"."T"'),
+  mode: z
+    .enum(['append', 'upsert', 'ignore'])
+    .default('append')
+    .describe('append: insert all; upsert: insert or update by key; ignore: insert what is not there'),
+  key: z.array(z.string()).default([]).describe('columns that tell rows apart; upsert and ignore need them'),
+  create: z.boolean().default(false).describe('create the table from a sample when it does not exist'),
+});
+
+export type PostgresOptions = z.input<typeof postgresOptions>;

@@ -1,0 +1,40 @@
+/** How rows meet those that are there: see the README beside this file. */
+export type Mode = 'append' | 'upsert' | 'ignore';
+
+/** A column of the target table, as its catalog has it. */
+export interface TargetColumn {
+  readonly name: string;
+  /** As format_type prints it, such as `character varying(20)`; a domain by its own name. */
+  readonly type: string;
+  /** pg_type.typname with domains resolved: int4, text, _text for text[]. */
+  readonly baseType: string;
+  /** pg_type.typcategory of the base type: A array, B boolean, D date/time, E enum, N numeric, S string, U user-defined ... */
+  readonly category: string;
+  /** Typmod of the base type, -1 when it has none; for varchar(n) it is n + 4. */
+  readonly typmod: number;
+  /** The type is a domain: it may refuse values its base type takes. */
+  readonly domain: boolean;
+  readonly notNull: boolean;
+  /** Has a default or is an identity column: may be left out although not null. */
+  readonly hasDefault: boolean;
+  readonly identity: 'always' | 'by default' | undefined;
+}
+
+/** The table a load writes to, resolved and checked. */
+export interface Target {
+  /** `"schema"."table"`, quoted, ready for SQL. */
+  readonly quotedName: string;
+  readonly mode: Mode;
+  /** The columns that are written, in the order of the batch's columns. */
+  readonly columns: readonly TargetColumn[];
+  /** Names of the key columns, all among `columns`; empty in append mode without a key. */
+  readonly key: readonly string[];
+  /** server_version_num, such as 180004. */
+  readonly serverVersion: number;
+}
+
+/** A statement with its values apart. */
+export interface Statement {
+  readonly text: string;
+  readonly values: readonly unknown[];
+}
