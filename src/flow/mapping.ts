@@ -1,18 +1,249 @@
-import type { Row } from '../contract/index.js';
+import type { Cell, Chunk, CsvLayout, Refusal, Row } from '../contract/index.js';
+import { ConfigError } from '../errors.js';
+import { isLosslessNumber, stringifyJson } from '../formats/json.js';
+import { compilePath } from '../formats/path.js';
 
 /** What one column is filled with. A string is short for `{ from: string }`. */
 export type ColumnSpec =
   | string
   | {
-      /** Path in the record, such as `loc.coordinates[0]`; for CSV, a field name. */
+      /** Path in the record, such as `loc.coordinates[0]`; for CSV, a field name. Default: the column's own name. */
       readonly from?: string;
       /** The same value for every record; instead of `from`. */
       readonly value?: unknown;
       /** Taken when the record has no such field, or null there. */
       readonly default?: unknown;
-      /** Sent as text, or as JSON text, whatever it was. */
+      /** Sent as text, or as JSON text, whatever it was. Null stays null. */
       readonly cast?: 'text' | 'json';
     };
 
 /** Target column -> what it is filled with; or a function that makes the row to write out of a record. */
 export type Columns = Readonly<Record<string, ColumnSpec>> | ((record: Row) => Row);
+
+/** Fills cells from parsed CSV fields of one layout. */
+export interface CsvMapper {
+  /** Field i is column i, unchanged: the bytes may be passed on without being parsed. */
+  readonly direct: boolean;
+  cells(fields: readonly (string | null)[], into: Cell[]): Refusal | undefined;
+}
+
+/** Makes the cells of the planned columns out of records. */
+export interface Mapper {
+  readonly columns: readonly string[];
+  ofRecord(record: Row, into: Cell[]): Refusal | undefined;
+  /** @throws ConfigError when the layout lacks a field the mapping names, or has one that nothing would take. */
+  ofLayout(layout: CsvLayout): CsvMapper;
+}
+
+/** Whether the cells of such a chunk are the database's own text form. A function returns JavaScript values. */
+export function isTextual(chunk: Chunk, columns: Columns | undefined): boolean {
+  return chunk.kind === 'csv' && typeof columns !== 'function';
+}
+
+/** Every target column a mapping yields for these rows; without a mapping, every field seen, in order of appearance. */
+export function columnNames(
+  columns: Columns | undefined,
+  layouts: readonly CsvLayout[],
+  rows: readonly Row[],
+): string[] {
+  if (columns !== undefined && typeof columns !== 'function') return inFileOrder(columns, layouts[0]);
+  const names = new Set<string>();
+  if (columns === undefined) for (const layout of layouts) for (const field of layout.fields) names.add(field);
+  for (const row of rows) for (const name of Object.keys(row)) names.add(name);
+  return [...names];
+}
+
+/** A mapping that takes every field of the file once is put in the file's order, so that its bytes can be passed on. */
+function inFileOrder(columns: Readonly<Record<string, ColumnSpec>>, layout: CsvLayout | undefined): string[] {
+  const names = Object.keys(columns);
+  if (layout === undefined) return names;
+  const byField = new Map(names.map((name) => [plainField(name, columns[name]!), name]));
+  const ordered = layout.fields.map((field) => byField.get(field));
+  const all = ordered.length === names.length && ordered.every((name) => name !== undefined);
+  return all ? (ordered as string[]) : names;
+}
+
+/** The field a column takes unchanged; undefined when something is done to it. */
+function plainField(column: string, spec: ColumnSpec): string | undefined {
+  if (typeof spec === 'string') return spec;
+  if ('value' in spec || 'default' in spec || spec.cast !== undefined) return undefined;
+  return spec.from ?? column;
+}
+
+/** Compiles what fills `accepted`, those of the mapping's columns that the target takes. */
+export function compileMapper(columns: Columns | undefined, accepted: readonly string[], ignoreExtra: boolean): Mapper {
+  if (columns === undefined) return byName(accepted, ignoreExtra);
+  if (typeof columns === 'function') return byFunction(columns, accepted, ignoreExtra);
+  return bySpecs(columns, accepted);
+}
+
+function byName(accepted: readonly string[], ignoreExtra: boolean): Mapper {
+  const ofRecord = pickByName(accepted, ignoreExtra);
+  return {
+    columns: accepted,
+    ofRecord,
+    ofLayout(layout) {
+      const extra = layout.fields.filter((field) => !accepted.includes(field));
+      if (extra.length > 0 && !ignoreExtra) {
+        throw new ConfigError(
+          'unknown-field',
+          `a file has fields that were not planned for: ${extra.join(', ')}. Map them with columns, or ignore extra fields`,
+        );
+      }
+      return fromIndexes(
+        accepted.map((name) => layout.fields.indexOf(name)),
+        layout,
+      );
+    },
+  };
+}
+
+function byFunction(map: (record: Row) => Row, accepted: readonly string[], ignoreExtra: boolean): Mapper {
+  const pick = pickByName(accepted, ignoreExtra);
+  const ofRecord = (record: Row, into: Cell[]): Refusal | undefined => {
+    let row: Row;
+    try {
+      row = map(record);
+    } catch (error) {
+      return { code: 'mapping-failed', reason: error instanceof Error ? error.message : String(error) };
+    }
+    return pick(row, into);
+  };
+  return {
+    columns: accepted,
+    ofRecord,
+    ofLayout: (layout) => ({ direct: false, cells: (fields, into) => ofRecord(csvRow(layout, fields), into) }),
+  };
+}
+
+function bySpecs(columns: Readonly<Record<string, ColumnSpec>>, accepted: readonly string[]): Mapper {
+  const specs = accepted.map((name) => normal(name, columns[name]!));
+  const readers = specs.map((spec) => recordReader(spec));
+  return {
+    columns: accepted,
+    ofRecord(record, into) {
+      for (let i = 0; i < readers.length; i++) into[i] = readers[i]!(record);
+      return undefined;
+    },
+    ofLayout(layout) {
+      const indexes = specs.map((spec) => {
+        if ('value' in spec) return -1;
+        const index = layout.fields.indexOf(spec.from);
+        if (index === -1 && !('default' in spec)) {
+          throw new ConfigError(
+            'unknown-field',
+            `column "${spec.column}" is to be filled from "${spec.from}", but the file's fields are ${layout.fields.join(', ')}`,
+          );
+        }
+        return index;
+      });
+      const plain = accepted.every((name) => plainField(name, columns[name]!) !== undefined);
+      if (plain) return fromIndexes(indexes, layout);
+      const finish = specs.map(textFinisher);
+      return {
+        direct: false,
+        cells(fields, into) {
+          for (let i = 0; i < indexes.length; i++) into[i] = finish[i]!(fields[indexes[i]!]);
+          return undefined;
+        },
+      };
+    },
+  };
+}
+
+type NormalSpec = {
+  readonly column: string;
+  readonly from: string;
+  readonly default?: unknown;
+  readonly value?: unknown;
+  readonly cast?: 'text' | 'json';
+};
+
+function normal(column: string, spec: ColumnSpec): NormalSpec {
+  return typeof spec === 'string' ? { column, from: spec } : { ...spec, column, from: spec.from ?? column };
+}
+
+function recordReader(spec: NormalSpec): (record: Row) => Cell {
+  if ('value' in spec) return () => spec.value;
+  const read = compilePath(spec.from);
+  if (!('default' in spec) && spec.cast === undefined) return read;
+  return (record) => {
+    const value = orDefault(read(record), spec);
+    return spec.cast === undefined ? value : asText(value, spec.cast);
+  };
+}
+
+function textFinisher(spec: NormalSpec): (field: string | null | undefined) => Cell {
+  if ('value' in spec) {
+    const value = asText(spec.value, 'text');
+    return () => value;
+  }
+  return (field) => asText(orDefault(field, spec), spec.cast ?? 'text');
+}
+
+function orDefault(value: unknown, spec: NormalSpec): unknown {
+  return (value === undefined || value === null) && 'default' in spec ? spec.default : value;
+}
+
+function asText(value: unknown, cast: 'text' | 'json'): Cell {
+  if (value === null || value === undefined) return value;
+  if (value instanceof Date && cast === 'text') return value.toISOString();
+  if (cast === 'json' || (typeof value === 'object' && !isLosslessNumber(value))) return stringifyJson(value);
+  return String(value);
+}
+
+/** Names match names; a field that no column takes is a refusal, for nothing is dropped silently. */
+function pickByName(accepted: readonly string[], ignoreExtra: boolean): Mapper['ofRecord'] {
+  const known = new Set(accepted);
+  return (record, into) => {
+    let found = 0;
+    for (let i = 0; i < accepted.length; i++) {
+      const name = accepted[i]!;
+      let value = record[name];
+      // What an object inherits (toString, __proto__) is not a field.
+      if ((typeof value === 'function' || name === '__proto__') && !Object.hasOwn(record, name)) value = undefined;
+      if (value !== undefined) found += 1;
+      into[i] = value;
+    }
+    if (ignoreExtra) return undefined;
+    let fields = 0;
+    for (const _ in record) fields += 1;
+    if (fields === found) return undefined;
+    const extra = Object.keys(record).find((name) => !known.has(name));
+    return extra === undefined
+      ? undefined
+      : { code: 'unknown-field', reason: `the record has a field "${extra}" that no column takes`, column: extra };
+  };
+}
+
+function fromIndexes(indexes: readonly number[], layout: CsvLayout): CsvMapper {
+  return {
+    direct: indexes.length === layout.fields.length && indexes.every((index, i) => index === i),
+    cells(fields, into) {
+      for (let i = 0; i < indexes.length; i++) into[i] = fields[indexes[i]!];
+      return undefined;
+    },
+  };
+}
+
+/** A CSV record as an object of its fields. */
+export function csvRow(layout: CsvLayout, fields: readonly (string | null)[]): Row {
+  return Object.fromEntries(layout.fields.map((name, i) => [name, fields[i]]));
+}
+
+/** What identifies a record to the target, as one string; undefined when a part is missing or null. */
+export function compileKey(columns: Columns | undefined, key: readonly string[]): (record: Row) => string | undefined {
+  const readers =
+    typeof columns === 'function'
+      ? key.map((name) => (record: Row) => columns(record)[name])
+      : key.map((name) => recordReader(normal(name, columns?.[name] ?? { from: JSON.stringify([name]) })));
+  return (record) => {
+    let whole = '';
+    for (const read of readers) {
+      const part = read(record);
+      if (part === undefined || part === null) return undefined;
+      whole += `${typeof part === 'object' ? stringifyJson(part) : String(part)}\u0000`;
+    }
+    return whole;
+  };
+}

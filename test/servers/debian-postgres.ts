@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort } from '../../src/hosts/cli/demo/free-port.js';
-import type { ScratchServer } from '../../src/hosts/cli/demo/postgres-server.js';
 
 const run = promisify(execFile);
 const root = '/usr/lib/postgresql';
@@ -15,7 +14,7 @@ export async function debianVersions(): Promise<string[]> {
 }
 
 /** Starts one of them on a free port, in a directory of its own. */
-export async function startDebianPostgres(version: string): Promise<ScratchServer> {
+export async function startDebianPostgres(version: string): Promise<AsyncDisposable & { readonly url: string }> {
   const directory = await mkdtemp(join(tmpdir(), `sluice-postgres-${version}-`));
   const data = join(directory, 'data');
   const identity = await serverUser();

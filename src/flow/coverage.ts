@@ -1,0 +1,29 @@
+import type { Span } from '../contract/index.js';
+import { RangeSet } from '../ledger/range-set.js';
+
+/** Holds what was read against what was settled: every row once, none twice. */
+export class Coverage {
+  readonly #settled = new Map<string, RangeSet>();
+  readonly #read = new Map<string, number>();
+  #doubled = 0;
+
+  /** `split` has been read up to row `to`. */
+  read(split: string, to: number): void {
+    this.#read.set(split, to);
+  }
+
+  settle(spans: readonly Span[]): void {
+    for (const { split, from, rows } of spans) {
+      const ranges = this.#settled.get(split) ?? new RangeSet();
+      this.#settled.set(split, ranges);
+      this.#doubled += rows - ranges.add(from, from + rows);
+    }
+  }
+
+  /** Rows read that were never settled, and rows settled more than once; both 0 when all is well. */
+  get faults(): { readonly lost: number; readonly doubled: number } {
+    let lost = 0;
+    for (const [split, rows] of this.#read) lost += rows - (this.#settled.get(split)?.size ?? 0);
+    return { lost, doubled: this.#doubled };
+  }
+}

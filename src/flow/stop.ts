@@ -1,0 +1,61 @@
+/** The ways a run is stopped before its end, from the gentlest to the hardest. */
+export class Stop {
+  readonly #reading = new AbortController();
+  readonly #dispatching = new AbortController();
+  readonly #writing = new AbortController();
+  readonly #abandon: () => void;
+  readonly #signal: AbortSignal | undefined;
+  readonly #drain: AbortSignal | undefined;
+  #cause: unknown;
+  #graceOver: NodeJS.Timeout | undefined;
+
+  /** `signal` abandons everything; `drain` ends the reading. */
+  constructor(signal: AbortSignal | undefined, drain: AbortSignal | undefined) {
+    this.#signal = signal;
+    this.#drain = drain;
+    this.#abandon = () => {
+      this.#cause ??= signal?.reason;
+      for (const part of [this.#reading, this.#dispatching, this.#writing]) part.abort(signal?.reason);
+    };
+    if (signal?.aborted) this.#abandon();
+    if (drain?.aborted) this.endReading();
+    signal?.addEventListener('abort', this.#abandon, { once: true });
+    drain?.addEventListener('abort', this.endReading, { once: true });
+  }
+
+  /** Aborted when no more is to be read. */
+  get reading(): AbortSignal {
+    return this.#reading.signal;
+  }
+  /** Aborted when no further batch is to be started. */
+  get dispatching(): AbortSignal {
+    return this.#dispatching.signal;
+  }
+  /** Aborted when batches in flight are to be given up. */
+  get writing(): AbortSignal {
+    return this.#writing.signal;
+  }
+  /** Why the run was stopped hard; undefined when it was not. */
+  get cause(): unknown {
+    return this.#cause;
+  }
+
+  readonly endReading = (): void => {
+    this.#reading.abort(new Error('reading was ended'));
+  };
+
+  /** Starts nothing new; what is in flight may end, within `grace` milliseconds. */
+  halt(cause: unknown, grace: number): void {
+    if (this.#cause !== undefined) return;
+    this.#cause = cause;
+    this.#reading.abort(cause);
+    this.#dispatching.abort(cause);
+    this.#graceOver = setTimeout(() => this.#writing.abort(cause), grace);
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#graceOver);
+    this.#signal?.removeEventListener('abort', this.#abandon);
+    this.#drain?.removeEventListener('abort', this.endReading);
+  }
+}

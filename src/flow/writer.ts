@@ -1,0 +1,97 @@
+import type { Batch, Context, Refusal, Sink, WriteResult } from '../contract/index.js';
+import { NotWritten, SluiceError } from '../errors.js';
+import { type Backoff, pause } from './retry.js';
+
+/** What the writing of one batch meets on its way. */
+export interface WriteEvents {
+  /** A part of the batch is committed. */
+  settled(part: Batch, result: WriteResult): void;
+  retried(error: unknown, attempt: number, throttled: boolean): void;
+}
+
+/**
+ * Writes a batch to its end: again where the fault lies with the moment, in parts where it lies with a row, with the row
+ * refused where no part is left to blame. Every part commits its own rows, rejects and spans.
+ * @throws the sink's error when no batch would fare better, or when trying has lasted longer than the backoff allows.
+ */
+export async function writeBatch(
+  sink: Sink,
+  batch: Batch,
+  context: Context,
+  backoff: Backoff,
+  events: WriteEvents,
+): Promise<void> {
+  const left: Batch[] = [batch];
+  for (let part = left.pop(); part !== undefined; part = left.pop()) {
+    const failure = await tryPart(sink, part, context, backoff, events);
+    if (failure !== undefined) left.push(...divide(part, failure).reverse());
+  }
+}
+
+/** Undefined when the part is settled; the sink's error when the part is to be divided. */
+async function tryPart(
+  sink: Sink,
+  part: Batch,
+  context: Context,
+  backoff: Backoff,
+  events: WriteEvents,
+): Promise<unknown> {
+  let failingSince: number | undefined;
+  for (let attempt = 1; ; attempt++) {
+    context.signal.throwIfAborted();
+    try {
+      events.settled(part, await sink.write(part, context));
+      return undefined;
+    } catch (error) {
+      context.signal.throwIfAborted();
+      const kind = sink.classify(error);
+      if (kind === 'divide') return error;
+      if (kind === 'fatal') throw error;
+      failingSince ??= performance.now();
+      if (performance.now() - failingSince > backoff.total) {
+        throw new SluiceError(
+          'retries-exhausted',
+          `writing failed for ${Math.round(backoff.total / 1000)} s, ${attempt} tries: ${messageOf(error)}`,
+          { cause: error },
+        );
+      }
+      events.retried(error, attempt, kind === 'throttled');
+      await pause(attempt, backoff, context.signal);
+    }
+  }
+}
+
+/** The smaller batches to try instead: around the row the sink named, else two halves; a lone row is refused. */
+function divide(part: Batch, failure: unknown): Batch[] {
+  const live = liveRows(part);
+  if (live.length === 0) throw failure;
+  if (live.length === 1) return [part.refuse(new Map([[live[0]!, refusalOf(failure)]]))];
+  const named = failure instanceof NotWritten ? failure.row : undefined;
+  if (named !== undefined && named >= 0 && named < part.rows) {
+    return [part.part(0, named), part.part(named, named + 1), part.part(named + 1, part.rows)].filter(
+      (p) => p.rows > 0,
+    );
+  }
+  const middle = live[live.length >>> 1]!;
+  return [part.part(0, middle), part.part(middle, part.rows)];
+}
+
+/** Rows that would be written: neither refused nor duplicate. */
+function liveRows(batch: Batch): number[] {
+  const rows: number[] = [];
+  for (let row = 0; row < batch.rows; row++) {
+    if (!batch.refused.has(row) && !batch.duplicates.has(row)) rows.push(row);
+  }
+  return rows;
+}
+
+function refusalOf(failure: unknown): Refusal {
+  if (failure instanceof NotWritten) {
+    return failure.refusal ?? { code: failure.code, reason: failure.message };
+  }
+  return { code: 'refused', reason: messageOf(failure) };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
