@@ -1,0 +1,100 @@
+import { open, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { ConfigError, SourceError } from '../../errors.js';
+
+/** Standard input, in place of a path. */
+export const standardInput = '-';
+
+/** A file to be read, seen to be there. */
+export interface FoundFile {
+  /** As given, or as the glob found it: relative where that was. */
+  readonly path: string;
+  /** Undefined for what is no plain file: standard input, a pipe. */
+  readonly size?: number;
+  /** Undefined where the first bytes can't be looked at before it is read. */
+  readonly gzip: boolean | undefined;
+}
+
+/**
+ * The files that paths and globs stand for, each once: in the order given, those of a glob sorted.
+ * Throws ConfigError for a glob that finds nothing, SourceError for what can't be opened.
+ */
+export async function findFiles(paths: readonly string[], gzip: boolean | undefined): Promise<FoundFile[]> {
+  const found = new Map<string, FoundFile>();
+  for (const path of paths) {
+    if (path === standardInput) found.set(path, { path, gzip });
+    else {
+      for (const match of await expand(path)) {
+        const key = resolve(match);
+        if (!found.has(key)) found.set(key, await lookAt(match, gzip));
+      }
+    }
+  }
+  return [...found.values()];
+}
+
+async function expand(path: string): Promise<string[]> {
+  if (!isPattern(path)) return [path];
+  // A file whose name only looks like a glob is that file.
+  if (await exists(path)) return [path];
+  const { glob } = await import('tinyglobby');
+  const matches = await glob(path, { expandDirectories: false, onlyFiles: true });
+  if (matches.length === 0) throw new ConfigError('no-files', `no file matches ${path} (from ${process.cwd()})`);
+  return matches.sort();
+}
+
+/** May be a glob. */
+export function isPattern(path: string): boolean {
+  return /[*?[\]{}()!]/.test(path);
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Throws SourceError when it can't be read. */
+export async function lookAt(path: string, gzip: boolean | undefined): Promise<FoundFile> {
+  try {
+    const state = await stat(path);
+    if (state.isDirectory()) {
+      throw new SourceError('is-a-directory', `${path} is a directory: name its files, such as ${path}/*.csv`);
+    }
+    // A pipe gives its bytes once: they are looked at when it is read.
+    if (!state.isFile()) return { path, gzip };
+    const file = await open(path);
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(2), 0, 2, 0);
+      return { path, size: state.size, gzip: gzip ?? (bytesRead === 2 && isGzip(buffer)) };
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw fileError(path, error);
+  }
+}
+
+/** By the magic bytes of RFC 1952. */
+export function isGzip(head: Uint8Array): boolean {
+  return head[0] === 0x1f && head[1] === 0x8b;
+}
+
+const remedies: Readonly<Record<string, readonly [code: string, message: string]>> = {
+  ENOENT: ['no-such-file', 'there is no such file'],
+  EACCES: ['no-permission', 'it may not be read by this user'],
+  EISDIR: ['is-a-directory', 'it is a directory'],
+  ENOTDIR: ['no-such-file', 'a part of its path is no directory'],
+  EMFILE: ['too-many-open-files', 'this process has too many files open'],
+};
+
+/** What Node.js said of a file, as a SourceError. */
+export function fileError(path: string, error: unknown): unknown {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return error;
+  if (error instanceof SourceError) return error;
+  const [code, message] = remedies[error.code] ?? ['read-failed', error.message];
+  return new SourceError(code, `${path} can't be read: ${message}`, { cause: error });
+}
