@@ -1,0 +1,171 @@
+import { describe, expect, test } from 'vitest';
+import type { Batch, Context, Intake, Refusal, Row, Sink, WriteResult } from '../../src/contract/index.js';
+import { SlicedBatch } from '../../src/flow/batch.js';
+import { compileMapper } from '../../src/flow/mapping.js';
+import { writeBatch } from '../../src/flow/writer.js';
+
+/** A target with the columns `id` (an integer, its key) and `name` (text), empty at first. */
+export interface SinkTarget extends AsyncDisposable {
+  /** A sink on that target; a fresh one each time. */
+  sink(): Sink;
+  /** What the target holds now, by id. */
+  held(): Promise<{ id: number; name: string | null }[]>;
+}
+
+export interface SinkSubject {
+  target(): Promise<SinkTarget>;
+  /** A record of those two columns that the target itself refuses. */
+  readonly bad: Row;
+}
+
+const columns = ['id', 'name'];
+const backoff = { first: 5, longest: 50, total: 5_000 };
+
+function contextOf(run: string, signal: AbortSignal = new AbortController().signal): Context {
+  return { run, job: 'conformance', epoch: 1, signal, log: { debug() {}, info() {}, warn() {} } };
+}
+
+function batchOf(records: readonly Row[], from = 0): Batch {
+  const rows = records.length;
+  const span = { split: 's', from, rows, next: { row: from + rows, token: from + rows } };
+  const chunk = { kind: 'records', span, bytes: rows * 40, records } as const;
+  const slice = { chunk, first: 0, last: rows, start: { row: from, token: from } };
+  return new SlicedBatch([slice], compileMapper(undefined, columns, false), false);
+}
+
+function numbered(n: number, from = 0): Row[] {
+  return Array.from({ length: n }, (_, i) => ({ id: from + i, name: `n${from + i}` }));
+}
+
+const intake: Intake = { columns, sample: [[1, 'one']], textual: false, ignoreExtra: false };
+
+async function opened(sink: Sink, run = 'conformance-run'): Promise<Context> {
+  const context = contextOf(run);
+  await sink.plan(intake, context);
+  await sink.open(context);
+  return context;
+}
+
+const total = ({ written, unchanged, duplicate, rejects }: WriteResult) =>
+  written + unchanged + duplicate + rejects.length;
+
+/** The suite every sink must pass. */
+export function sinkConformance(subject: SinkSubject): void {
+  test('plans without changing anything', async () => {
+    await using target = await subject.target();
+    await using sink = target.sink();
+    const plan = await sink.plan(intake, contextOf('r'));
+    expect(plan.columns).toEqual(columns);
+    expect(plan.free ?? 1).toBeGreaterThanOrEqual(1);
+    expect(await target.held()).toEqual([]);
+  });
+
+  test('writes every row of a batch', async () => {
+    await using target = await subject.target();
+    await using sink = target.sink();
+    const context = await opened(sink);
+    const result = await sink.write(batchOf(numbered(1_000)), context);
+    expect(result).toMatchObject({ written: 1_000, unchanged: 0, duplicate: 0, rejects: [] });
+    expect(await target.held()).toEqual(numbered(1_000));
+    await sink.finish('complete', context);
+  });
+
+  test('is called in parallel', async () => {
+    await using target = await subject.target();
+    await using sink = target.sink();
+    const context = await opened(sink);
+    const parts = Array.from({ length: 8 }, (_, i) => batchOf(numbered(100, i * 100), i * 100));
+    const results = await Promise.all(parts.map((part) => sink.write(part, context)));
+    expect(results.reduce((sum, result) => sum + total(result), 0)).toBe(800);
+    expect(await target.held()).toEqual(numbered(800));
+  });
+
+  test('keeps null apart from an empty string', async () => {
+    await using target = await subject.target();
+    await using sink = target.sink();
+    const context = await opened(sink);
+    await sink.write(
+      batchOf([
+        { id: 1, name: null },
+        { id: 2, name: '' },
+        { id: 3, name: '\\N' },
+      ]),
+      context,
+    );
+    expect(await target.held()).toEqual([
+      { id: 1, name: null },
+      { id: 2, name: '' },
+      { id: 3, name: '\\N' },
+    ]);
+  });
+
+  test('records refused rows as rejects with their origin, and writes the others', async () => {
+    await using target = await subject.target();
+    await using sink = target.sink();
+    const context = await opened(sink);
+    const refusal: Refusal = { code: 'test', reason: 'not wanted', column: 'name' };
+    const result = await sink.write(batchOf(numbered(5)).refuse(new Map([[3, refusal]])), context);
+    expect(result).toMatchObject({
+      written: 4,
+      rejects: [{ ...refusal, split: 's', row: 3, record: { id: 3, name: 'n3' } }],
+    });
+    expect((await target.held()).map((row) => row.id)).toEqual([0, 1, 2, 4]);
+  });
+
+  test('takes a batch in which no row is left to write', async () => {
+    await using target = await subject.target();
+    await using sink = target.sink();
+    const context = await opened(sink);
+    const refusal: Refusal = { code: 'test', reason: 'not wanted' };
+    const result = await sink.write(batchOf(numbered(1)).refuse(new Map([[0, refusal]])), context);
+    expect(result.rejects.length).toBe(1);
+    expect(await target.held()).toEqual([]);
+  });
+
+  test('has one bad row cost that row only, when the flow divides as the sink asks', async () => {
+    await using target = await subject.target();
+    await using sink = target.sink();
+    const context = await opened(sink);
+    const records = numbered(200);
+    records[123] = subject.bad;
+    const results: WriteResult[] = [];
+    await writeBatch(sink, batchOf(records), context, backoff, {
+      settled: (_, result) => results.push(result),
+      retried() {},
+    });
+    const rejects = results.flatMap((result) => result.rejects);
+    expect(rejects.map(({ split, row, record }) => ({ split, row, record }))).toEqual([
+      { split: 's', row: 123, record: subject.bad },
+    ]);
+    expect(rejects[0]!.code).not.toBe('');
+    expect(rejects[0]!.reason).not.toBe('');
+    expect((await target.held()).length).toBe(199);
+    expect(results.reduce((sum, result) => sum + total(result), 0)).toBe(200);
+  });
+
+  test('leaves nothing of a batch behind when its signal was aborted', async () => {
+    await using target = await subject.target();
+    await using sink = target.sink();
+    await opened(sink);
+    const stopped = contextOf('conformance-run', AbortSignal.abort(new Error('stopped')));
+    await expect(sink.write(batchOf(numbered(10)), stopped)).rejects.toThrow();
+    expect(await target.held()).toEqual([]);
+  });
+
+  describe('classify', () => {
+    test('knows the network from a fault that stays', async () => {
+      await using target = await subject.target();
+      await using sink = target.sink();
+      expect(sink.classify(Object.assign(new Error('x'), { code: 'ECONNRESET' }))).toBe('retry');
+      expect(sink.classify(new TypeError('a fault of our own'))).toBe('fatal');
+    });
+  });
+
+  test('can be disposed whatever was done before', async () => {
+    await using target = await subject.target();
+    await target.sink()[Symbol.asyncDispose]();
+    const sink = target.sink();
+    await sink.plan(intake, contextOf('r'));
+    await sink[Symbol.asyncDispose]();
+  });
+}
