@@ -5,6 +5,7 @@ import { asBuffer } from './bytes.js';
 /** SQLSTATE bad_copy_file_format and character_not_in_repertoire: what COPY itself would answer. */
 const badFormat = '22P04';
 const badText = '22021';
+const invalidText = 'invalid byte sequence for encoding "UTF8"';
 
 export const unterminatedQuote: Refusal = { code: badFormat, reason: 'unterminated quoted field' };
 
@@ -42,10 +43,8 @@ export function splitCsvRecord(
   // Of a record in a file of \r\n that ends in a bare \n, the \n is taken for content, and refused as such.
   const ended = eol !== '\r\n' || (end - start >= 2 && bytes[end - 2] === 13);
   const text = bytes.toString('utf8', start, end - (ended ? eol.length : 0));
-  if (text.includes('\ufffd') && !isUtf8(bytes.subarray(start, end))) {
-    return { code: badText, reason: 'invalid byte sequence for encoding "UTF8"' };
-  }
-  if (text.includes('\0')) return { code: badText, reason: 'invalid byte sequence for encoding "UTF8": 0x00' };
+  if (text.includes('\ufffd') && !isUtf8(bytes.subarray(start, end))) return { code: badText, reason: invalidText };
+  if (text.includes('\0')) return { code: badText, reason: `${invalidText}: 0x00` };
 
   const delimiter = layout.delimiter.charCodeAt(0);
   const quote = layout.quote.charCodeAt(0);

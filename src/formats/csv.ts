@@ -51,9 +51,10 @@ export async function* readCsv(bytes: ByteStream, options: CsvReadOptions): Asyn
       row += ends.length;
       const made = { kind: 'csv', span, bytes: data.length, layout, data, ends } as const;
       if (!unterminated) return made;
+      const fault = splitCsvRecord(layout, data, 0, data.length, [], 0);
       const defect: Defect = {
         kind: 'malformed',
-        refusal: unterminatedQuote,
+        refusal: typeof fault === 'number' ? unterminatedQuote : fault,
         record: recordText(data.subarray(0, length)),
       };
       return { ...made, defects: new Map([[0, defect]]) };
