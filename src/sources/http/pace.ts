@@ -1,0 +1,47 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Waits; throws the signal's reason when it is aborted meanwhile. */
+export async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  if (milliseconds <= 0) return;
+  try {
+    await sleep(milliseconds, undefined, { signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  }
+}
+
+/** Spaces requests evenly, and holds all of them back when the server asks for quiet. */
+export class Pace {
+  readonly #gap: number;
+  #next = 0;
+  #quietUntil = 0;
+
+  /** @param rate requests a second; undefined for no bound. */
+  constructor(rate: number | undefined) {
+    this.#gap = rate === undefined ? 0 : 1000 / rate;
+  }
+
+  /** Resolves when the next request may start. */
+  async turn(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    for (;;) {
+      const now = performance.now();
+      if (this.#quietUntil > now) {
+        await pause(this.#quietUntil - now, signal);
+        continue;
+      }
+      if (this.#gap === 0) return;
+      const start = Math.max(now, this.#next);
+      this.#next = start + this.#gap;
+      await pause(start - now, signal);
+      if (this.#quietUntil <= performance.now()) return;
+    }
+  }
+
+  /** No request starts for so many milliseconds. */
+  hold(milliseconds: number): void {
+    this.#quietUntil = Math.max(this.#quietUntil, performance.now() + milliseconds);
+  }
+}

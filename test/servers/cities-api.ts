@@ -1,0 +1,1 @@
+export { type CitiesApi, startCitiesApi } from '../../src/hosts/cli/demo/cities-api.js';
