@@ -92,23 +92,26 @@ const byCode: Readonly<Record<string, FailureClass>> = {
   'connect-timeout': 'retry',
 };
 
-/** What a failed write asks for, by the first code along `cause` that says anything; without one it is fatal. */
+/**
+ * What a failed write asks for: by the server's own error where there is one along `cause`, else by the first code there
+ * that says anything; without one it is fatal.
+ */
 export function classify(error: unknown): FailureClass {
-  for (const link of causes(error)) {
-    if (link instanceof ConfigError) return 'fatal';
-    const verdict = verdictOn(link);
-    if (verdict !== undefined) return verdict;
+  const links = [...causes(error)];
+  if (links.some((link) => link instanceof ConfigError)) return 'fatal';
+  const told = links.find((link) => link instanceof pg.DatabaseError);
+  if (told?.code !== undefined) return serverVerdict(told, told.code);
+  for (const link of links) {
+    const code = 'code' in link ? link.code : undefined;
+    if (typeof code !== 'string') continue;
+    if (Object.hasOwn(byCode, code)) return byCode[code]!;
+    // A wrapper may bear the SQLSTATE of what it stands for; a digit tells it from an errno such as EPIPE.
+    if (/^(?=.*\d)[0-9A-Z]{5}$/.test(code)) return sqlStateVerdict(code);
   }
   return 'fatal';
 }
 
-function verdictOn(error: Error): FailureClass | undefined {
-  const code = 'code' in error ? error.code : undefined;
-  if (typeof code !== 'string') return undefined;
-  if (!(error instanceof pg.DatabaseError)) {
-    // A wrapper may bear the SQLSTATE of what it wraps; a digit tells it from an errno such as EPIPE.
-    return own(byCode, code) ?? (/^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? sqlStateVerdict(code) : undefined);
-  }
+function serverVerdict(error: pg.DatabaseError, code: string): FailureClass {
   // A violated rule of the ledger's own tables is nothing that a row could be blamed for.
   if (error.schema === 'sluice') return 'fatal';
   // Row-level security refuses a row with the code of a missing privilege; only the server's routine tells them apart.
@@ -118,11 +121,7 @@ function verdictOn(error: Error): FailureClass | undefined {
 
 /** A class that PostgreSQL does not have was raised by a trigger with a code of its own: some row displeased it. */
 function sqlStateVerdict(code: string): FailureClass {
-  return own(bySqlState, code) ?? own(byClass, code.slice(0, 2)) ?? 'divide';
-}
-
-function own(table: Readonly<Record<string, FailureClass>>, code: string): FailureClass | undefined {
-  return Object.hasOwn(table, code) ? table[code] : undefined;
+  return bySqlState[code] ?? byClass[code.slice(0, 2)] ?? 'divide';
 }
 
 function* causes(error: unknown): Generator<Error> {
@@ -199,4 +198,15 @@ function reason(code: string | undefined, { host, port, user, database, sslmode 
     ];
   }
   return ['connect-failed', code ?? 'the connection ended early', `Look into the server’s log for user "${user}"`];
+}
+
+/** An error of the server's while the load was prepared, told with the server it came from. */
+export function explainRefusal(error: unknown, address: Address): SinkError {
+  const told = error instanceof Error ? error.message : String(error);
+  const code = codeOf(error);
+  const what = code === undefined ? told : `${told} (${code})`;
+  const remedy = code === '42501' ? ` The owner can GRANT what user "${address.user}" lacks.` : '';
+  return new SinkError('refused', `${describeServer(address)} refused to prepare the load: ${what}.${remedy}`, {
+    cause: error,
+  });
 }
