@@ -3,7 +3,7 @@ import type { Context, Reject, RunStatus, Span } from '../../contract/index.js';
 import { SinkError, SluiceError } from '../../errors.js';
 import { stringifyJson } from '../../formats/json.js';
 import { quote, type Session } from './catalog.js';
-import { codeOf, fenced } from './errors.js';
+import { fenced } from './errors.js';
 import type { Statement } from './target.js';
 
 /** What a batch's transaction says to the ledger. It must be READ COMMITTED: the fence looks again after it has waited. */
@@ -16,6 +16,8 @@ export interface LedgerStatements {
 
 /** Raised when the tables change; a ledger of a lower version is brought up, one of a higher version refused. */
 const version = 1;
+
+const createSchema = 'CREATE SCHEMA sluice';
 
 /**
  * `json`, not `jsonb`: records and tokens are kept to the letter, and may hold NUL characters and lone surrogates.
@@ -85,10 +87,10 @@ export const ledgerStatements: LedgerStatements = {
   settle: (spans, rejects, { run }) => ({
     text: `WITH settled AS (
   INSERT INTO sluice.span (run, split, from_row, rows, next)
-  SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::json[])
+  SELECT $1::text, * FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::json[])
 )
 INSERT INTO sluice.reject (run, split, "row", code, "column", reason, record)
-SELECT $1, * FROM unnest($6::text[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::json[])`,
+SELECT $1::text, * FROM unnest($6::text[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::json[])`,
     values: [
       run,
       spans.map((span) => span.split),
@@ -123,7 +125,9 @@ export async function inspectLedger(client: pg.Client, session: Session): Promis
     tables: boolean;
     usable: boolean;
   }>(`
-SELECT n.oid IS NOT NULL AS schema, has_database_privilege(current_database(), 'CREATE') AS creatable,
+SELECT n.oid IS NOT NULL AS schema,
+  CASE WHEN n.oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
+    ELSE has_schema_privilege(n.oid, 'CREATE') AND has_schema_privilege(n.oid, 'USAGE') END AS creatable,
   coalesce(has_schema_privilege(n.oid, 'USAGE'), false) AS reachable,
   count(c.oid) > 0 AS tables,
   coalesce(bool_and(has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
@@ -133,8 +137,7 @@ LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname IN ('met
 GROUP BY n.oid`);
   const found = rows[0]!;
   if (!found.tables) {
-    if (!found.schema && !found.creatable) throw forbidden(session, ['CREATE SCHEMA sluice', ...definition]);
-    if (found.schema && !found.reachable) throw forbidden(session, definition);
+    if (!found.creatable) throw forbidden(session, found.schema ? definition : [createSchema, ...definition]);
     return 'missing';
   }
   if (!found.reachable || !found.usable) throw forbidden(session, []);
@@ -151,27 +154,21 @@ GROUP BY n.oid`);
 /** Makes the ledger's tables where they are missing; two who do so at once do it once. */
 export async function makeLedger(client: pg.Client, session: Session): Promise<void> {
   if ((await inspectLedger(client, session)) === 'ready') return;
-  try {
-    await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
-    await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('sluice ledger', 0))`);
-    if ((await inspectLedger(client, session)) === 'missing') {
-      const { rowCount } = await client.query(`SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'sluice'`);
-      if (rowCount === 0) await client.query('CREATE SCHEMA sluice');
-      for (const statement of definition) await client.query(statement);
-    }
-    await client.query('COMMIT');
-  } catch (error) {
-    if (codeOf(error) === '42501') throw forbidden(session, definition, error);
-    throw error;
+  await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+  await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('sluice ledger', 0))`);
+  if ((await inspectLedger(client, session)) === 'missing') {
+    const { rowCount } = await client.query(`SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'sluice'`);
+    if (rowCount === 0) await client.query(createSchema);
+    for (const statement of definition) await client.query(statement);
   }
+  await client.query('COMMIT');
 }
 
-function forbidden({ user, database }: Session, missing: readonly string[], cause?: unknown): SinkError {
+function forbidden({ user, database }: Session, missing: readonly string[]): SinkError {
   const statements = [...missing, ...grants(user)].map((statement) => `${statement};`).join('\n');
   return new SinkError(
     'ledger-forbidden',
     `Sluice keeps account of what is loaded in the schema sluice of database "${database}", and user "${user}" may not make or use it. Let its owner run:\n${statements}`,
-    { cause },
   );
 }
 
