@@ -1,0 +1,209 @@
+import type pg from 'pg';
+import type { Context, Reject, RunStatus, Span } from '../../contract/index.js';
+import { SinkError, SluiceError } from '../../errors.js';
+import { stringifyJson } from '../../formats/json.js';
+import { quote, type Session } from './catalog.js';
+import { fenced } from './errors.js';
+import type { Statement } from './target.js';
+
+/** What a batch's transaction says to the ledger. It must be READ COMMITTED: the fence looks again after it has waited. */
+export interface LedgerStatements {
+  /** First of all: waits while a resume takes the run over, then raises SQLSTATE SL001 if it is no longer ours. */
+  fence(context: Context): readonly Statement[];
+  /** Last before COMMIT: the batch's spans are settled and its rejects kept. */
+  settle(spans: readonly Span[], rejects: readonly Reject[], context: Context): Statement;
+}
+
+/** Raised when the tables change; a ledger of a lower version is brought up, one of a higher version refused. */
+const version = 1;
+
+const createSchema = 'CREATE SCHEMA sluice';
+
+/**
+ * `json`, not `jsonb`: records and tokens are kept to the letter, and may hold NUL characters and lone surrogates.
+ * A run's row is never written by a batch, for batches of one run would wait for one another there.
+ */
+const definition: readonly string[] = [
+  `CREATE TABLE sluice.meta (version int NOT NULL)`,
+  `COMMENT ON TABLE sluice.meta IS 'Version of these tables, kept by Sluice: what is loaded, and how far'`,
+  `CREATE TABLE sluice.run (
+  run text PRIMARY KEY,
+  job text NOT NULL,
+  epoch int NOT NULL,
+  status text NOT NULL,
+  sink text NOT NULL,
+  holder text NOT NULL,
+  started timestamptz NOT NULL DEFAULT now(),
+  heartbeat timestamptz NOT NULL DEFAULT now(),
+  finished timestamptz,
+  figures jsonb
+)`,
+  `CREATE INDEX run_of_job ON sluice.run (job, started)`,
+  `CREATE TABLE sluice.span (
+  run text NOT NULL,
+  split text NOT NULL,
+  from_row bigint NOT NULL,
+  rows bigint NOT NULL,
+  next json NOT NULL,
+  PRIMARY KEY (run, split, from_row)
+)`,
+  `CREATE TABLE sluice.reject (
+  run text NOT NULL,
+  split text NOT NULL,
+  "row" bigint NOT NULL,
+  code text NOT NULL,
+  "column" text,
+  reason text NOT NULL,
+  record json,
+  PRIMARY KEY (run, split, "row")
+)`,
+  `CREATE FUNCTION sluice.fence(run_id text, run_epoch int) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION 'a batch of Sluice must be written in a READ COMMITTED transaction' USING ERRCODE = '${fenced}';
+  END IF;
+  PERFORM pg_advisory_xact_lock_shared(sluice.lock_key(run_id));
+  PERFORM 1 FROM sluice.run WHERE run = run_id AND epoch = run_epoch;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'run % was taken over from epoch %', run_id, run_epoch USING ERRCODE = '${fenced}';
+  END IF;
+END $$`,
+  `CREATE FUNCTION sluice.lock_key(run_id text) RETURNS bigint LANGUAGE sql IMMUTABLE
+  AS $$ SELECT hashtextextended('sluice run ' || run_id, 0) $$`,
+  `INSERT INTO sluice.meta VALUES (${version})`,
+];
+
+/** What a role needs there once somebody else has made the tables. */
+function grants(user: string): string[] {
+  return [
+    `GRANT USAGE ON SCHEMA sluice TO ${quote(user)}`,
+    `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA sluice TO ${quote(user)}`,
+  ];
+}
+
+export const ledgerStatements: LedgerStatements = {
+  fence: ({ run, epoch }) => [{ text: 'SELECT sluice.fence($1, $2)', values: [run, epoch] }],
+
+  settle: (spans, rejects, { run }) => ({
+    text: `WITH settled AS (
+  INSERT INTO sluice.span (run, split, from_row, rows, next)
+  SELECT $1::text, * FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::json[])
+)
+INSERT INTO sluice.reject (run, split, "row", code, "column", reason, record)
+SELECT $1::text, * FROM unnest($6::text[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::json[])`,
+    values: [
+      run,
+      spans.map((span) => span.split),
+      spans.map((span) => span.from),
+      spans.map((span) => span.rows),
+      spans.map((span) => json(span.next)),
+      rejects.map((reject) => reject.split),
+      rejects.map((reject) => reject.row),
+      rejects.map((reject) => storable(reject.code)),
+      rejects.map((reject) => (reject.column === undefined ? null : storable(reject.column))),
+      rejects.map((reject) => storable(reject.reason)),
+      rejects.map((reject) => json(reject.record)),
+    ],
+  }),
+};
+
+function json(value: unknown): string | null {
+  return stringifyJson(value) ?? null;
+}
+
+/** No text of PostgreSQL's can hold NUL; a message that quotes one shows its symbol. */
+function storable(text: string): string {
+  return text.replaceAll('\0', '\u2400');
+}
+
+/** Whether the ledger is there, and usable; changes nothing. */
+export async function inspectLedger(client: pg.Client, session: Session): Promise<'ready' | 'missing'> {
+  const { rows } = await client.query<{
+    schema: boolean;
+    creatable: boolean;
+    reachable: boolean;
+    tables: boolean;
+    usable: boolean;
+  }>(`
+SELECT n.oid IS NOT NULL AS schema,
+  CASE WHEN n.oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
+    ELSE has_schema_privilege(n.oid, 'CREATE') AND has_schema_privilege(n.oid, 'USAGE') END AS creatable,
+  coalesce(has_schema_privilege(n.oid, 'USAGE'), false) AS reachable,
+  count(c.oid) > 0 AS tables,
+  coalesce(bool_and(has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
+    AND has_table_privilege(c.oid, 'UPDATE')), false) AS usable
+FROM (SELECT (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'sluice') AS oid) n
+LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname IN ('meta', 'run', 'span', 'reject') AND c.relkind = 'r'
+GROUP BY n.oid`);
+  const found = rows[0]!;
+  if (!found.tables) {
+    if (!found.creatable) throw forbidden(session, found.schema ? definition : [createSchema, ...definition]);
+    return 'missing';
+  }
+  if (!found.reachable || !found.usable) throw forbidden(session, []);
+  const made = (await client.query<{ version: number }>('SELECT version FROM sluice.meta')).rows[0]?.version;
+  if (made !== version) {
+    throw new SinkError(
+      'ledger-version',
+      `the tables in schema sluice are of version ${made ?? 'none'}, and this Sluice knows version ${version}: use the Sluice that made them, or a newer one`,
+    );
+  }
+  return 'ready';
+}
+
+/** Makes the ledger's tables where they are missing; two who do so at once do it once. */
+export async function makeLedger(client: pg.Client, session: Session): Promise<void> {
+  if ((await inspectLedger(client, session)) === 'ready') return;
+  await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+  await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('sluice ledger', 0))`);
+  if ((await inspectLedger(client, session)) === 'missing') {
+    const { rowCount } = await client.query(`SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'sluice'`);
+    if (rowCount === 0) await client.query(createSchema);
+    for (const statement of definition) await client.query(statement);
+  }
+  await client.query('COMMIT');
+}
+
+function forbidden({ user, database }: Session, missing: readonly string[]): SinkError {
+  const statements = [...missing, ...grants(user)].map((statement) => `${statement};`).join('\n');
+  return new SinkError(
+    'ledger-forbidden',
+    `Sluice keeps account of what is loaded in the schema sluice of database "${database}", and user "${user}" may not make or use it. Let its owner run:\n${statements}`,
+  );
+}
+
+/**
+ * Registers the run, or takes it over at a higher epoch. Taking over waits for the last transactions of the former
+ * holder, even a dead one's: what the ledger says afterwards stays true.
+ * @throws SinkError when the run is held at this epoch or a higher one.
+ */
+export async function beginRun(client: pg.Client, context: Context, sink: string, holder: string): Promise<void> {
+  await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+  await client.query('SELECT pg_advisory_xact_lock(sluice.lock_key($1))', [context.run]);
+  const { rowCount } = await client.query(
+    `INSERT INTO sluice.run AS held (run, job, epoch, status, sink, holder) VALUES ($1, $2, $3, 'running', $4, $5)
+ON CONFLICT (run) DO UPDATE SET epoch = excluded.epoch, status = excluded.status, holder = excluded.holder,
+  heartbeat = now(), finished = NULL, figures = NULL
+WHERE held.epoch < excluded.epoch`,
+    [context.run, context.job, context.epoch, sink, holder],
+  );
+  await client.query('COMMIT');
+  if (rowCount === 1) return;
+  throw new SinkError(
+    'run-taken',
+    `run ${context.run} is already registered at epoch ${context.epoch} or later: somebody else has it`,
+  );
+}
+
+/** Notes how the run ended and what the ledger holds of it. */
+export async function endRun(client: pg.Client, status: RunStatus, { run, epoch }: Context): Promise<void> {
+  const { rowCount } = await client.query(
+    `UPDATE sluice.run SET status = $3, heartbeat = now(), finished = now(), figures = jsonb_build_object(
+  'spans', (SELECT count(*) FROM sluice.span WHERE run = $1),
+  'rows', (SELECT coalesce(sum(rows), 0) FROM sluice.span WHERE run = $1),
+  'rejected', (SELECT count(*) FROM sluice.reject WHERE run = $1))
+WHERE run = $1 AND epoch = $2`,
+    [run, epoch, status],
+  );
+  if (rowCount === 0) throw new SluiceError(fenced, `run ${run} was taken over from epoch ${epoch}`);
+}

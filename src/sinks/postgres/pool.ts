@@ -1,0 +1,192 @@
+import pg from 'pg';
+import pgpass from 'pgpass';
+import { SinkError, SluiceError } from '../../errors.js';
+import { type Address, describeServer } from './address.js';
+import { asConnectionLost, codeOf } from './errors.js';
+import { type Encryption, encryptions, mayFallBack } from './tls.js';
+
+/** A connection that is one borrower's alone until released. */
+export interface Lease {
+  readonly client: pg.Client;
+  /** Why the connection is no more, once it is: set before a query on it fails because of that. */
+  readonly lost: Error | undefined;
+  /** Gives it back, for others to use unless it is broken, lost or left within a transaction. A second call does nothing. */
+  release(broken?: Error): void;
+}
+
+/** Connections made when asked for and kept when given back; how many there are is up to those who ask. */
+export interface Pool extends AsyncDisposable {
+  /** Rejects with what hindered the connection, as `classify` takes it, or with the signal's reason. */
+  acquire(signal: AbortSignal): Promise<Lease>;
+}
+
+/** How long closing waits for the server's side before it just hangs up. */
+const farewell = 2000;
+
+interface Connection {
+  readonly client: pg.Client;
+  lost: Error | undefined;
+}
+
+export function createPool(address: Address): Pool {
+  return new ConnectionPool(address);
+}
+
+class ConnectionPool implements Pool {
+  readonly #address: Address;
+  readonly #idle: Connection[] = [];
+  readonly #all = new Set<Connection>();
+  /** What sslmode allows, narrowed to what worked once something did. */
+  #encryptions: readonly Encryption[] | undefined;
+  readonly #closing = new AbortController();
+
+  constructor(address: Address) {
+    this.#address = address;
+  }
+
+  async acquire(signal: AbortSignal): Promise<Lease> {
+    signal.throwIfAborted();
+    this.#closing.signal.throwIfAborted();
+    const connection = this.#idle.pop() ?? (await this.#connect(signal));
+    let released = false;
+    return {
+      client: connection.client,
+      get lost() {
+        return connection.lost;
+      },
+      release: (broken) => {
+        if (released) return;
+        released = true;
+        const reusable = !broken && !connection.lost && connection.client.getTransactionStatus() === 'I';
+        if (reusable && !this.#closing.signal.aborted) this.#idle.push(connection);
+        else void this.#close(connection);
+      },
+    };
+  }
+
+  async #connect(signal: AbortSignal): Promise<Connection> {
+    const { connectTimeout } = this.#address;
+    const attempt = new AbortController();
+    const tooLate = () =>
+      attempt.abort(new SluiceError('connect-timeout', `${describeServer(this.#address)} did not answer in time`));
+    const timer = connectTimeout > 0 ? setTimeout(tooLate, connectTimeout) : undefined;
+    const abort = (event: Event) =>
+      attempt.abort(event.target === signal ? signal.reason : this.#closing.signal.reason);
+    signal.addEventListener('abort', abort);
+    this.#closing.signal.addEventListener('abort', abort);
+    try {
+      this.#encryptions ??= await encryptions(this.#address, attempt.signal);
+      return await this.#tryEach(this.#encryptions, attempt.signal);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
+      this.#closing.signal.removeEventListener('abort', abort);
+    }
+  }
+
+  /** The way that works is the first to be tried from then on. */
+  async #tryEach(ways: readonly Encryption[], signal: AbortSignal): Promise<Connection> {
+    let failure: unknown;
+    for (const way of ways) {
+      try {
+        const connection = await this.#open(way, signal);
+        this.#encryptions = [way, ...ways.filter((other) => other !== way)];
+        return connection;
+      } catch (error) {
+        if (!mayFallBack(error)) throw error;
+        failure ??= error;
+      }
+    }
+    throw failure;
+  }
+
+  async #open(ssl: Encryption, signal: AbortSignal): Promise<Connection> {
+    signal.throwIfAborted();
+    const address = this.#address;
+    const client = new pg.Client({
+      host: address.host,
+      port: address.port,
+      user: address.user,
+      database: address.database,
+      password: () => findPassword(address),
+      ssl,
+      sslnegotiation: 'postgres',
+      application_name: address.applicationName,
+      keepAlive: true,
+    });
+    const connection: Connection = { client, lost: undefined };
+    const lose = (error: Error) => {
+      connection.lost ??= error;
+      this.#all.delete(connection);
+      const index = this.#idle.indexOf(connection);
+      if (index >= 0) this.#idle.splice(index, 1);
+    };
+    client.on('error', lose);
+    client.on('end', () => lose(new SluiceError('connection-lost', 'the connection to PostgreSQL ended')));
+    // Looked up at that moment: the stream is another once TLS has begun.
+    const abort = () => client.connection.stream.destroy(signal.reason);
+    signal.addEventListener('abort', abort);
+    try {
+      await client.connect();
+      signal.throwIfAborted();
+      this.#all.add(connection);
+      return connection;
+    } catch (error) {
+      client.connection.stream.destroy();
+      if (signal.aborted) throw signal.reason;
+      if (codeOf(error) !== undefined) throw error;
+      throw new SluiceError('connection-lost', `${describeServer(address)} ended the connection`, { cause: error });
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  /** Never rejects, and never waits for long. */
+  async #close(connection: Connection): Promise<void> {
+    const { client } = connection;
+    const timer = setTimeout(() => client.connection.stream.destroy(), farewell);
+    try {
+      await client.end();
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new SluiceError('closed', 'the PostgreSQL sink is closed'));
+    this.#idle.length = 0;
+    await Promise.all([...this.#all].map((connection) => this.#close(connection)));
+  }
+}
+
+/** Lends a connection to `work`; with the signal it is hung up under it. */
+export async function withClient<Result>(
+  pool: Pool,
+  signal: AbortSignal,
+  work: (client: pg.Client) => Promise<Result>,
+): Promise<Result> {
+  const lease = await pool.acquire(signal);
+  const abort = () => lease.client.connection.stream.destroy();
+  signal.addEventListener('abort', abort);
+  try {
+    return await work(lease.client);
+  } catch (error) {
+    throw signal.aborted ? signal.reason : asConnectionLost(error, lease.lost);
+  } finally {
+    signal.removeEventListener('abort', abort);
+    lease.release();
+  }
+}
+
+/** The address's own, else the password file's. Called only when the server asks for one. */
+async function findPassword({ host, port, user, database, password }: Address): Promise<string> {
+  if (password !== undefined) return password;
+  // In the file, as for libpq, a Unix socket goes by the name of localhost.
+  const key = { host: host.startsWith('/') ? 'localhost' : host, port, database, user };
+  const found = await new Promise<string | undefined>((resolve) => pgpass(key, resolve));
+  if (found !== undefined) return found;
+  throw new SinkError(
+    'no-password',
+    `the server asks for the password of user "${user}": give it in the address, in PGPASSWORD or in a password file (PGPASSFILE or ~/.pgpass, readable by you alone)`,
+  );
+}
