@@ -11,7 +11,8 @@ const copyDone = Buffer.from([0x63, 0, 0, 0, 4]);
 export interface Payload {
   /** In parentheses after WITH. */
   readonly options: string;
-  readonly pieces: readonly Uint8Array[];
+  readonly pieces: Iterable<Uint8Array>;
+  /** Known once the pieces were taken. */
   readonly rows: number;
   /** The row of the batch that ends on (or holds) a line of the COPY, counted from 1 as PostgreSQL does. */
   rowAtLine(line: number): number | undefined;
@@ -38,21 +39,22 @@ export function csvOptions(layout: CsvLayout): string {
  * each chunk in two packets, and when the connection dies while it waits for 'drain' its write never comes back.
  */
 export class CopyFlight extends Flight {
-  readonly #pieces: readonly Uint8Array[];
+  readonly #pieces: Iterable<Uint8Array>;
   readonly #after: readonly Statement[];
   #synced = false;
   #wake: (() => void) | undefined;
 
-  constructor(before: readonly Statement[], copy: string, pieces: readonly Uint8Array[], after: readonly Statement[]) {
+  constructor(before: readonly Statement[], copy: string, pieces: Iterable<Uint8Array>, after: readonly Statement[]) {
     super([...before, sql(copy)]);
     this.#pieces = pieces;
     this.#after = after;
   }
 
   protected override afterStatements(connection: pg.Connection): void {
-    this.#send(connection).catch((error: unknown) =>
-      this.handleError(error instanceof Error ? error : new Error(String(error))),
-    );
+    this.#send(connection).catch((error: unknown) => {
+      super.handleError(error instanceof Error ? error : new Error(String(error)));
+      this.abandon('the data could not be made');
+    });
   }
 
   override handleError(error: Error): void {

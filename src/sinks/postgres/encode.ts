@@ -29,23 +29,21 @@ export function createEncoder(names: readonly string[], target: Target): Encoder
   };
 }
 
-/** Rows with the same columns present, encoded in COPY's text format. */
-export interface Group extends Payload {
-  readonly columns: readonly TargetColumn[];
-  readonly rowNumbers: readonly number[];
-}
-
-class GroupBuilder implements Group {
+/** Rows with the same columns present, in COPY's text format. Its pieces can be taken once. */
+export class Group implements Payload {
   readonly options = textOptions;
-  readonly pieces: Buffer[] = [];
-  readonly rowNumbers: number[] = [];
   readonly columns: readonly TargetColumn[];
+  readonly rowNumbers: number[] = [];
+  readonly pieces: Iterable<Uint8Array>;
+  #ready: Buffer[] = [];
   #text = '';
 
-  constructor(columns: readonly TargetColumn[]) {
+  constructor(columns: readonly TargetColumn[], encoding: Encoding) {
     this.columns = columns;
+    this.pieces = this.#take(encoding);
   }
 
+  /** Known once the pieces were taken. */
   get rows(): number {
     return this.rowNumbers.length;
   }
@@ -53,58 +51,97 @@ class GroupBuilder implements Group {
   add(row: number, line: string): void {
     this.rowNumbers.push(row);
     this.#text += line;
-    if (this.#text.length >= chunkChars) this.flush();
-  }
-
-  flush(): void {
-    if (this.#text !== '') this.pieces.push(Buffer.from(this.#text));
-    this.#text = '';
+    if (this.#text.length >= chunkChars) this.#flush();
   }
 
   /** A row is one line: line breaks in it are escaped. */
   rowAtLine(line: number): number | undefined {
     return this.rowNumbers[line - 1];
   }
+
+  *#take(encoding: Encoding): Iterable<Uint8Array> {
+    for (;;) {
+      const done = !encoding.step();
+      if (done) this.#flush();
+      yield* this.#ready.splice(0);
+      if (done) return;
+    }
+  }
+
+  #flush(): void {
+    if (this.#text !== '') this.#ready.push(Buffer.from(this.#text));
+    this.#text = '';
+  }
 }
 
 /**
- * Encodes the rows that are not in `rejects` or duplicates, and adds those that can't be written to `rejects`.
- * Rows with other columns missing come in groups of their own: one a set of columns, or, with `inOrder`, a new one each
- * time the set changes, so that the order of the rows is kept.
+ * Encodes the rows of a batch that are neither in `rejects` nor duplicates, step by step, so that the server can work on
+ * what was sent while the rest is made. Rows that can't be written are added to `rejects`. Rows with other columns
+ * missing come in groups of their own: one a set of columns, or, with `inOrder`, a new one each time the set changes,
+ * so that the order of the rows is kept.
  */
-export function encodeRows(batch: Batch, encoder: Encoder, rejects: Map<number, Refusal>, inOrder: boolean): Group[] {
-  const width = encoder.columns.length;
-  const cells: Cell[] = new Array(width);
-  const groups: GroupBuilder[] = [];
-  const byShape = new Map<string, GroupBuilder>();
-  let shape = '';
-  let group: GroupBuilder | undefined;
-  for (let row = 0; row < batch.rows; row++) {
-    if (rejects.has(row) || batch.duplicates.has(row)) continue;
-    const refusal = batch.cells(row, cells) ?? missingKey(cells, encoder);
-    if (refusal !== undefined) {
-      rejects.set(row, refusal);
-      continue;
-    }
-    const text = encodeLine(cells, encoder, batch.textual);
-    if (typeof text !== 'string') {
-      rejects.set(row, text);
-      continue;
-    }
-    const rowShape = cells.includes(undefined) ? shapeOf(cells) : '';
-    if (group === undefined || rowShape !== shape) {
-      shape = rowShape;
-      group = inOrder ? undefined : byShape.get(shape);
-      if (group === undefined) {
-        group = new GroupBuilder(encoder.columns.filter((_, i) => cells[i] !== undefined));
-        groups.push(group);
-        byShape.set(shape, group);
+export class Encoding {
+  readonly groups: Group[] = [];
+  readonly #batch: Batch;
+  readonly #encoder: Encoder;
+  readonly #rejects: Map<number, Refusal>;
+  readonly #inOrder: boolean;
+  readonly #byShape = new Map<string, Group>();
+  readonly #cells: Cell[];
+  #shape = '';
+  #group: Group | undefined;
+  #row = 0;
+
+  constructor(batch: Batch, encoder: Encoder, rejects: Map<number, Refusal>, inOrder: boolean) {
+    this.#batch = batch;
+    this.#encoder = encoder;
+    this.#rejects = rejects;
+    this.#inOrder = inOrder;
+    this.#cells = new Array(encoder.columns.length);
+  }
+
+  /** Encodes some rows; false when there are no more. */
+  step(): boolean {
+    const batch = this.#batch;
+    let chars = 0;
+    while (this.#row < batch.rows && chars < chunkChars) {
+      const row = this.#row++;
+      if (this.#rejects.has(row) || batch.duplicates.has(row)) continue;
+      const line = this.#encode(row);
+      if (typeof line === 'string') {
+        this.#groupOf().add(row, line);
+        chars += line.length;
+      } else {
+        this.#rejects.set(row, line);
       }
     }
-    group.add(row, text);
+    return this.#row < batch.rows;
   }
-  for (const each of groups) each.flush();
-  return groups;
+
+  #encode(row: number): string | Refusal {
+    const cells = this.#cells;
+    const refusal = this.#batch.cells(row, cells) ?? missingKey(cells, this.#encoder);
+    return refusal ?? encodeLine(cells, this.#encoder, this.#batch.textual);
+  }
+
+  /** The group for the cells just read: mostly the one of the row before. */
+  #groupOf(): Group {
+    const cells = this.#cells;
+    const shape = cells.includes(undefined) ? shapeOf(cells) : '';
+    if (this.#group !== undefined && shape === this.#shape) return this.#group;
+    const known = this.#inOrder ? undefined : this.#byShape.get(shape);
+    const group =
+      known ??
+      new Group(
+        this.#encoder.columns.filter((_, i) => cells[i] !== undefined),
+        this,
+      );
+    if (known === undefined) this.groups.push(group);
+    this.#byShape.set(shape, group);
+    this.#shape = shape;
+    this.#group = group;
+    return group;
+  }
 }
 
 function shapeOf(cells: readonly Cell[]): string {

@@ -1,15 +1,29 @@
 import type { Batch, Cell, Refusal } from '../../contract/index.js';
-import { type Encoder, encodeRows, type Group } from './encode.js';
+import { type Encoder, Encoding, type Group } from './encode.js';
 
 /**
- * Encodes a batch, its rows grouped by the columns they have. Where rows are matched by key and one key stands in two
- * groups, the last one must win: the groups then are runs of consecutive rows instead.
+ * Encodes a batch, its rows grouped by the columns they have. Each group is to be sent before the next is asked for.
+ * Where rows are matched by key and one key stands in two groups, the last one must win: the groups then are runs of
+ * consecutive rows instead.
  */
-export function encodeShapes(batch: Batch, encoder: Encoder, rejects: Map<number, Refusal>): readonly Group[] {
-  const groups = encodeRows(batch, encoder, rejects, false);
-  if (groups.length < 2 || encoder.key.length === 0) return groups;
-  if (!sharesKey(batch, encoder, groups)) return groups;
-  return encodeRows(batch, encoder, rejects, true);
+export function* encodeShapes(batch: Batch, encoder: Encoder, rejects: Map<number, Refusal>): Iterable<Group> {
+  const encoding = new Encoding(batch, encoder, rejects, false);
+  if (encoder.key.length > 0) {
+    finish(encoding);
+    if (encoding.groups.length > 1 && sharesKey(batch, encoder, encoding.groups)) {
+      const runs = new Encoding(batch, encoder, rejects, true);
+      finish(runs);
+      yield* runs.groups;
+      return;
+    }
+  }
+  // The first group takes the encoding further while it is sent; by its end the other groups are known.
+  while (encoding.groups.length === 0 && encoding.step());
+  yield* encoding.groups;
+}
+
+function finish(encoding: Encoding): void {
+  while (encoding.step());
 }
 
 /** Types whose equal values can be told by their text alone, letter case apart. */

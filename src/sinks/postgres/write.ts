@@ -91,16 +91,14 @@ class BatchWrite {
   async run(): Promise<WriteResult> {
     let session: Session | undefined;
     try {
-      let copies = this.#cut();
       const { signal } = this.#context;
       session = new Session(await this.#parts.pool.acquire(signal), signal);
       for (let round = 1; ; round++) {
         try {
-          return await this.#attempt(session, copies);
+          return await this.#attempt(session);
         } catch (error) {
           if (!(await this.#mend(error, session, round))) throw error;
         }
-        copies = this.#cut();
       }
     } catch (error) {
       throw this.#failure(error);
@@ -110,29 +108,27 @@ class BatchWrite {
   }
 
   /** The batch's rows as COPYs: bytes as they are, or encoded, one COPY for each set of columns. */
-  #cut(): readonly Part[] {
+  *#cut(): Iterable<Part> {
     const { csv } = this.#batch;
     if (this.#asBytes && csv !== undefined) {
       const payload = csvPayload(this.#batch, csv, this.#rejects);
-      return payload.rows === 0 ? [] : [{ columns: this.#encoder.columns, payload }];
+      if (payload.rows > 0) yield { columns: this.#encoder.columns, payload };
+      return;
     }
-    return encodeShapes(this.#batch, this.#encoder, this.#rejects).map((group) => ({
-      columns: group.columns,
-      payload: group,
-    }));
+    for (const group of encodeShapes(this.#batch, this.#encoder, this.#rejects))
+      yield { columns: group.columns, payload: group };
   }
 
   /** The transaction: two round trips, one more for each further set of columns. */
-  async #attempt(session: Session, copies: readonly Part[]): Promise<WriteResult> {
+  async #attempt(session: Session): Promise<WriteResult> {
     const opening = [begin, ...this.#parts.ledger.fence(this.#context), currentXid];
     const counts = { written: 0, unchanged: 0, duplicate: 0 };
     let opened: Answer | undefined;
-    if (copies.length === 0) opened = (await session.run(new Flight(opening))).at(-1);
-    for (const [index, part] of copies.entries()) {
-      const before = index === 0 ? opening : [];
-      const answers = await this.#copy(session, before, part, counts);
-      if (index === 0) opened = answers[opening.length - 1];
+    for (const part of this.#cut()) {
+      const answers = await this.#copy(session, opened === undefined ? opening : [], part, counts);
+      opened ??= answers[opening.length - 1];
     }
+    opened ??= (await session.run(new Flight(opening))).at(-1);
     const rejects = this.#listRejects();
     const result: WriteResult = { ...counts, duplicate: counts.duplicate + this.#givenBefore(), rejects };
     const accounted = result.written + result.unchanged + result.duplicate + rejects.length;
