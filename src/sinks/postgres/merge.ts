@@ -1,0 +1,93 @@
+import type { Answer } from './flight.js';
+import { quoteIdentifier } from './quote.js';
+import type { Statement, Target, TargetColumn } from './target.js';
+
+/** Rows of a merge: each staged row is in exactly one. */
+export interface MergeCounts {
+  readonly written: number;
+  readonly unchanged: number;
+  readonly duplicate: number;
+}
+
+/**
+ * Makes the staging table of one COPY. It lives in the transaction, as poolers in transaction mode need it. Its key
+ * columns are NOT NULL, so that COPY names the row whose key is null.
+ */
+export function stage(name: string, columns: readonly TargetColumn[], target: Target): Statement[] {
+  const names = columns.map((column) => quoteIdentifier(column.name)).join(', ');
+  const keys = target.key.map((key) => `ALTER COLUMN ${quoteIdentifier(key)} SET NOT NULL`).join(', ');
+  return [
+    {
+      text: `CREATE TEMP TABLE ${name} ON COMMIT DROP AS SELECT ${names} FROM ${target.quotedName} WITH NO DATA`,
+      values: [],
+    },
+    { text: `ALTER TABLE ${name} ${keys}`, values: [] },
+  ];
+}
+
+/**
+ * Moves the staged rows into the target. Of each key the last row counts. Rows the target holds already in this form
+ * are found by a join and touched no further: ON CONFLICT ... WHERE alone would lock each of them and log that.
+ * Its answer is read by `mergeCounts`.
+ */
+export function merge(name: string, columns: readonly TargetColumn[], target: Target): Statement {
+  const keys = target.key.map(quoteIdentifier);
+  const names = columns.map((column) => quoteIdentifier(column.name));
+  const isKey = new Set(target.key);
+  const settable = columns.filter((column) => !isKey.has(column.name) && column.identity !== 'always');
+  const updates = target.mode === 'upsert' && settable.length > 0;
+  const same = updates ? settable.map(sameValue).join(' AND ') : 'true';
+  const action = updates
+    ? `DO UPDATE SET ${settable.map(({ name: column }) => `${quoteIdentifier(column)} = EXCLUDED.${quoteIdentifier(column)}`).join(', ')}`
+    : 'DO NOTHING';
+  const overriding = columns.some((column) => column.identity === 'always') ? ' OVERRIDING SYSTEM VALUE' : '';
+  const order = keys.map((key) => `s.${key}`).join(', ');
+  return {
+    text: `WITH latest AS MATERIALIZED (
+  SELECT DISTINCT ON (${order}) ${names.map((column) => `s.${column}`).join(', ')}, t.ctid IS NOT NULL AND ${same} AS sluice_same
+  FROM ${name} s LEFT JOIN ${target.quotedName} t ON ${keys.map((key) => `t.${key} = s.${key}`).join(' AND ')}
+  ORDER BY ${order}, s.ctid DESC
+), merged AS (
+  INSERT INTO ${target.quotedName} (${names.join(', ')})${overriding}
+  SELECT ${names.join(', ')} FROM latest WHERE NOT sluice_same ORDER BY ${keys.join(', ')}
+  ON CONFLICT (${keys.join(', ')}) ${action} RETURNING 1
+)
+SELECT (SELECT count(*) FROM merged), count(*), count(*) FILTER (WHERE sluice_same) FROM latest`,
+    values: [],
+  };
+}
+
+/** Types whose own equality tells every two values apart that a reader would. The others are compared as text. */
+const comparable = new Set(
+  `bool int2 int4 int8 oid float4 float8 numeric money date time timetz timestamp timestamptz uuid bytea jsonb
+   inet cidr macaddr macaddr8 bit varbit name char pg_lsn int4range int8range numrange daterange tsrange tstzrange`.split(
+    /\s+/,
+  ),
+);
+const collatable = new Set(['text', 'varchar', 'bpchar']);
+
+/**
+ * Whether a staged value is the one the target has. Texts are compared by their bytes, for a collation may hold `A` and
+ * `a` for equal; json, xml and point have no equality, and that of box or interval would hold different values for equal.
+ */
+function sameValue({ name, baseType, category }: TargetColumn): string {
+  const column = quoteIdentifier(name);
+  const element = category === 'A' ? baseType.slice(1) : baseType;
+  const convert = collatable.has(element)
+    ? ' COLLATE "C"'
+    : comparable.has(element) || category === 'E'
+      ? ''
+      : '::text';
+  return `t.${column}${convert} IS NOT DISTINCT FROM s.${column}${convert}`;
+}
+
+/**
+ * Reads the answer of a merge of `staged` rows; undefined when it does not add up.
+ * Another load may insert a key after the join looked for it: then an update counts as written, a row left alone as unchanged.
+ */
+export function mergeCounts(answer: Answer | undefined, staged: number, target: Target): MergeCounts | undefined {
+  const [written = -1, judged = -1, same = -1] = (answer?.rows[0] ?? []).map(Number);
+  const due = judged - same;
+  if (written < 0 || judged > staged || written > due || (written < due && target.mode === 'upsert')) return undefined;
+  return { written, unchanged: judged - written, duplicate: staged - judged };
+}

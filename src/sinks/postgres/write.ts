@@ -1,0 +1,250 @@
+import { randomBytes } from 'node:crypto';
+import type pg from 'pg';
+import type { Batch, Context, Refusal, Reject, WriteResult } from '../../contract/index.js';
+import { InDoubt, NotWritten, type SluiceError } from '../../errors.js';
+import { CopyFlight, copyStatement, type Payload } from './copy.js';
+import { csvPayload } from './csv-bytes.js';
+import { wasCommitted } from './doubt.js';
+import { createEncoder, type Encoder } from './encode.js';
+import { type Copied, isDataError, notWritten } from './failure.js';
+import { type Answer, Flight, isServerError, rowCount, sql } from './flight.js';
+import { createJudge, type Judge } from './judge.js';
+import { type MergeCounts, merge, mergeCounts, stage } from './merge.js';
+import type { LedgerStatements, Pool } from './seam.js';
+import { Session } from './session.js';
+import { encodeShapes } from './shapes.js';
+import type { Statement, Target, TargetColumn } from './target.js';
+
+/** How long a lost COMMIT is asked after. */
+const patienceMs = 30_000;
+
+/** Rounds of judging and trying again before a batch is given back to be divided. */
+const rounds = 3;
+
+export interface Writer {
+  /**
+   * Writes a batch in one transaction, with its rejects and the ledger's entry for its spans.
+   * @throws NotWritten when nothing of it landed; with the row, where the database named one.
+   * @throws InDoubt when the connection was lost at COMMIT and the server can't be asked.
+   */
+  write(batch: Batch, context: Context): Promise<WriteResult>;
+}
+
+/** The fence needs to see what is committed when it looks, so the session's own default must not stand. */
+const begin = sql('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE');
+const currentXid = sql('SELECT pg_current_xact_id()::text');
+/** SQLSTATE of a COPY line that is not what its format says. */
+const badCopyFormat = '22P04';
+
+type Counts = { -readonly [name in keyof MergeCounts]: MergeCounts[name] };
+
+interface Parts {
+  readonly pool: Pool;
+  readonly target: Target;
+  readonly ledger: LedgerStatements;
+}
+
+export function createWriter(parts: Parts): Writer {
+  const encoders = new WeakMap<readonly string[], Encoder>();
+  const judge = createJudge(parts.target);
+  return {
+    async write(batch, context) {
+      let encoder = encoders.get(batch.columns);
+      if (encoder === undefined) {
+        encoder = createEncoder(batch.columns, parts.target);
+        encoders.set(batch.columns, encoder);
+      }
+      return await new BatchWrite(batch, context, encoder, judge, parts).run();
+    },
+  };
+}
+
+/** One COPY of a batch. */
+interface Part {
+  readonly columns: readonly TargetColumn[];
+  readonly payload: Payload;
+}
+
+/** The server's count of rows is not the batch's: it was not committed. */
+class Unaccounted extends Error {}
+
+/** One batch on its way: what is known of its rows, and in which form they are sent. */
+class BatchWrite {
+  readonly #batch: Batch;
+  readonly #context: Context;
+  readonly #encoder: Encoder;
+  readonly #judge: Judge;
+  readonly #parts: Parts;
+  readonly #rejects: Map<number, Refusal>;
+  #asBytes: boolean;
+
+  constructor(batch: Batch, context: Context, encoder: Encoder, judge: Judge, parts: Parts) {
+    this.#batch = batch;
+    this.#context = context;
+    this.#encoder = encoder;
+    this.#judge = judge;
+    this.#parts = parts;
+    this.#rejects = new Map(batch.refused);
+    this.#asBytes = batch.csv !== undefined;
+  }
+
+  async run(): Promise<WriteResult> {
+    let session: Session | undefined;
+    try {
+      const { signal } = this.#context;
+      session = new Session(await this.#parts.pool.acquire(signal), signal);
+      for (let round = 1; ; round++) {
+        try {
+          return await this.#attempt(session);
+        } catch (error) {
+          if (!(await this.#mend(error, session, round))) throw error;
+        }
+      }
+    } catch (error) {
+      throw this.#failure(error);
+    } finally {
+      session?.release();
+    }
+  }
+
+  /** The batch's rows as COPYs: bytes as they are, or encoded, one COPY for each set of columns. */
+  *#cut(): Iterable<Part> {
+    const { csv } = this.#batch;
+    if (this.#asBytes && csv !== undefined) {
+      const payload = csvPayload(this.#batch, csv, this.#rejects);
+      if (payload.rows > 0) yield { columns: this.#encoder.columns, payload };
+      return;
+    }
+    for (const group of encodeShapes(this.#batch, this.#encoder, this.#rejects))
+      yield { columns: group.columns, payload: group };
+  }
+
+  /** The transaction: two round trips, one more for each further set of columns. */
+  async #attempt(session: Session): Promise<WriteResult> {
+    const opening = [begin, ...this.#parts.ledger.fence(this.#context), currentXid];
+    const counts = { written: 0, unchanged: 0, duplicate: 0 };
+    let opened: Answer | undefined;
+    for (const part of this.#cut()) {
+      const answers = await this.#copy(session, opened === undefined ? opening : [], part, counts);
+      opened ??= answers[opening.length - 1];
+    }
+    opened ??= (await session.run(new Flight(opening))).at(-1);
+    const rejects = this.#listRejects();
+    const result: WriteResult = { ...counts, duplicate: counts.duplicate + this.#givenBefore(), rejects };
+    const accounted = result.written + result.unchanged + result.duplicate + rejects.length;
+    if (accounted !== this.#batch.rows)
+      throw new Unaccounted(`${accounted} of ${this.#batch.rows} rows are accounted for`);
+    const settle = this.#parts.ledger.settle(this.#batch.spans, rejects, this.#context);
+    await this.#commit(session, settle, opened?.rows[0]?.[0] ?? '');
+    return result;
+  }
+
+  /** One COPY, into the table itself or by way of a staging table. */
+  async #copy(session: Session, before: readonly Statement[], part: Part, counts: Counts): Promise<readonly Answer[]> {
+    const { target } = this.#parts;
+    const { columns, payload } = part;
+    const merges = target.mode !== 'append';
+    const staging = `sluice_${randomBytes(6).toString('hex')}`;
+    const table = merges ? `pg_temp.${staging}` : target.quotedName;
+    const ahead = merges ? [...before, ...stage(table, columns, target)] : before;
+    const after = merges ? [merge(table, columns, target)] : [];
+    const flight = new CopyFlight(ahead, copyStatement(table, columns, payload.options), payload.pieces, after);
+    try {
+      const answers = await session.run(flight);
+      const taken = rowCount(answers[ahead.length]);
+      if (taken !== payload.rows) throw new Unaccounted(`COPY took ${taken} of ${payload.rows} rows`);
+      const merged = merges
+        ? mergeCounts(answers.at(-1), taken, target)
+        : { written: taken, unchanged: 0, duplicate: 0 };
+      if (merged === undefined) throw new Unaccounted(`the merge left out some of ${taken} rows`);
+      counts.written += merged.written;
+      counts.unchanged += merged.unchanged;
+      counts.duplicate += merged.duplicate;
+      return answers;
+    } catch (error) {
+      const inCopy = isServerError(error) && flight.answers.length === ahead.length;
+      if (!inCopy) throw error;
+      throw new CopyError(error, { relation: merges ? staging : relationName(target), payload, columns });
+    }
+  }
+
+  /** Settles and commits. A lost connection leaves the question whether it did, which the server answers. */
+  async #commit(session: Session, settle: Statement, xid: string): Promise<void> {
+    const flight = new Flight([settle, sql('COMMIT')]);
+    try {
+      await session.run(flight);
+    } catch (error) {
+      if (!flight.submitted) throw error;
+      if (flight.answers.length < 2) {
+        // An error of the server came before COMMIT took effect, unless it is the one that ends the session.
+        if (isServerError(error) && (await session.rollback(error))) throw error;
+        session.close(error);
+        if (!(await wasCommitted(xid, this.#parts.pool, patienceMs, error))) throw error;
+      }
+    }
+    // COMMIT of a transaction that failed answers ROLLBACK.
+    if (flight.answers[1]?.tag === 'ROLLBACK') throw new Unaccounted('the transaction was rolled back');
+  }
+
+  /** After a failed attempt: rolls back, and says whether trying again makes sense. */
+  async #mend(error: unknown, session: Session, round: number): Promise<boolean> {
+    if (session.broken !== undefined || !(await session.rollback(error))) return false;
+    if (this.#context.signal.aborted || round === rounds) return false;
+    if (error instanceof Unaccounted) return this.#parse();
+    const cause = error instanceof CopyError ? error.cause : error;
+    if (!isDataError(cause)) return false;
+    const ask = (statements: readonly Statement[]) => session.ask(statements);
+    const condemned = await this.#judge.condemn(this.#batch, this.#encoder, this.#rejects, cause.code, ask);
+    return condemned > 0 || (cause.code === badCopyFormat && this.#parse());
+  }
+
+  /** From here on the bytes are read instead of handed on; false when they are already. */
+  #parse(): boolean {
+    const asBytes = this.#asBytes;
+    this.#asBytes = false;
+    return asBytes;
+  }
+
+  #givenBefore(): number {
+    let count = 0;
+    for (const row of this.#batch.duplicates) if (!this.#rejects.has(row)) count++;
+    return count;
+  }
+
+  #listRejects(): Reject[] {
+    return [...this.#rejects]
+      .sort(([a], [b]) => a - b)
+      .map(([row, refusal]) => ({ ...this.#batch.origin(row), ...refusal }));
+  }
+
+  #failure(error: unknown): SluiceError {
+    if (error instanceof InDoubt) return error;
+    if (this.#context.signal.aborted)
+      return new NotWritten('aborted', 'the load was stopped, and nothing of this batch was written', { cause: error });
+    if (error instanceof Unaccounted)
+      return new NotWritten(
+        'rows-unaccounted',
+        `nothing of the batch was written: ${error.message}. A trigger or a rule on ${this.#parts.target.quotedName} that leaves rows out would do this; Sluice can't load through one`,
+        { cause: error },
+      );
+    if (error instanceof CopyError) return notWritten(error.cause, error.copied);
+    return notWritten(error);
+  }
+}
+
+/** An error of the server while it took in a COPY. */
+class CopyError extends Error {
+  override readonly cause: pg.DatabaseError & { readonly code: string };
+  readonly copied: Copied;
+  constructor(cause: pg.DatabaseError & { readonly code: string }, copied: Copied) {
+    super(cause.message, { cause });
+    this.cause = cause;
+    this.copied = copied;
+  }
+}
+
+/** Without its schema, and unquoted. */
+function relationName(target: Target): string {
+  const quoted = /"((?:[^"]|"")*)"$/.exec(target.quotedName)?.[1] ?? '';
+  return quoted.replaceAll('""', '"');
+}

@@ -1,0 +1,132 @@
+import pg from 'pg';
+import type { Context } from '../../../src/contract/index.js';
+import type { Lease, LedgerStatements, Pool } from '../../../src/sinks/postgres/seam.js';
+import type { Mode, Target } from '../../../src/sinks/postgres/target.js';
+import { createWriter, type Writer } from '../../../src/sinks/postgres/write.js';
+
+/** A pool as small as one can be: it keeps idle connections, and closes broken ones. */
+export function smallPool(url: string): Pool & { readonly broken: Error[]; readonly made: pg.Client[] } {
+  const idle: { client: pg.Client; lost: Error | undefined }[] = [];
+  const made: pg.Client[] = [];
+  const broken: Error[] = [];
+  return {
+    broken,
+    made,
+    async acquire(signal): Promise<Lease> {
+      signal.throwIfAborted();
+      let held = idle.pop();
+      while (held?.lost !== undefined) held = idle.pop();
+      if (held === undefined) {
+        const fresh: { client: pg.Client; lost: Error | undefined } = {
+          client: new pg.Client({ connectionString: url }),
+          lost: undefined,
+        };
+        fresh.client.on('error', (error) => {
+          fresh.lost ??= error;
+        });
+        fresh.client.on('end', () => {
+          fresh.lost ??= new Error('ended');
+        });
+        await fresh.client.connect();
+        made.push(fresh.client);
+        held = fresh;
+      }
+      const taken = held;
+      return {
+        client: taken.client,
+        get lost() {
+          return taken.lost;
+        },
+        release(error) {
+          if (error === undefined) {
+            idle.push(taken);
+            return;
+          }
+          broken.push(error);
+          taken.client.connection.stream.destroy();
+        },
+      };
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(idle.map(({ client }) => client.end()));
+    },
+  };
+}
+
+/** A ledger of three small tables. */
+export async function smallLedger(client: pg.Client): Promise<LedgerStatements> {
+  await client.query(`CREATE SCHEMA IF NOT EXISTS ledger;
+    CREATE TABLE ledger.epochs (job text, epoch int);
+    CREATE TABLE ledger.spans (split text, from_row int, rows int);
+    CREATE TABLE ledger.rejects (split text, row int, code text, reason text, "column" text, record jsonb);
+    INSERT INTO ledger.epochs VALUES ('job', 1)`);
+  return {
+    fence: ({ job, epoch }) => [
+      { text: 'SELECT pg_advisory_xact_lock_shared(hashtext($1))', values: [job] },
+      { text: 'SELECT 1 / count(*) FROM ledger.epochs WHERE job = $1 AND epoch = $2', values: [job, epoch] },
+    ],
+    settle: (spans, rejects) => ({
+      text: `WITH s AS (
+          INSERT INTO ledger.spans SELECT split, "from", rows
+          FROM jsonb_to_recordset($1) AS x(split text, "from" int, rows int))
+        INSERT INTO ledger.rejects SELECT split, row, code, reason, "column", record
+        FROM jsonb_to_recordset($2) AS x(split text, row int, code text, reason text, "column" text, record jsonb)`,
+      values: [JSON.stringify(spans), JSON.stringify(rejects)],
+    }),
+  };
+}
+
+/** Reads from the catalog what a writer needs to know of a table. `table` is quoted as SQL has it. */
+export async function targetOf(
+  client: pg.Client,
+  table: string,
+  mode: Mode,
+  key: readonly string[] = [],
+): Promise<Target> {
+  const version = await client.query("SELECT current_setting('server_version_num')::int AS version");
+  const { rows } = await client.query(
+    `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, t.typtype = 'd' AS domain,
+       b.typname AS "baseType", b.typcategory AS category,
+       CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END AS typmod,
+       a.attnotnull AS "notNull", a.atthasdef OR a.attidentity <> '' AS "hasDefault",
+       CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END AS identity
+     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+       JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+     WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+     ORDER BY a.attnum`,
+    [table],
+  );
+  const columns = rows.map((row) => ({ ...row, identity: row.identity ?? undefined }));
+  const named = await client.query(
+    `SELECT quote_ident(n.nspname) AS schema, '"' || replace(c.relname, '"', '""') || '"' AS name
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::regclass`,
+    [table],
+  );
+  const { schema, name } = named.rows[0];
+  return { quotedName: `${schema}.${name}`, mode, columns, key, serverVersion: version.rows[0].version };
+}
+
+export function testContext(signal: AbortSignal = new AbortController().signal): Context {
+  const say = () => {};
+  return { run: 'run', job: 'job', epoch: 1, signal, log: { debug: say, info: say, warn: say } };
+}
+
+/** A writer to one table, with a pool and a ledger of its own. */
+export async function writerTo(
+  database: { readonly url: string; readonly client: pg.Client },
+  table: string,
+  mode: Mode,
+  key: readonly string[] = [],
+): Promise<{ writer: Writer; pool: ReturnType<typeof smallPool>; target: Target } & AsyncDisposable> {
+  const exists = await database.client.query("SELECT to_regclass('ledger.spans') AS found");
+  if (exists.rows[0].found !== null) await database.client.query('DROP SCHEMA ledger CASCADE');
+  const ledger = await smallLedger(database.client);
+  const target = await targetOf(database.client, table, mode, key);
+  const pool = smallPool(database.url);
+  return {
+    writer: createWriter({ pool, target, ledger }),
+    pool,
+    target,
+    [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
+  };
+}
