@@ -91,7 +91,7 @@ describe('jobFromFlags', () => {
       }),
     ).toEqual([
       'the command line has 8 mistakes:',
-      '  SINK: expected postgres://user:password@host:port/database; what it leaves out comes from PGHOST and its like',
+      '  SINK: expected an address such as postgres://user@host:5432/database; what it leaves out comes from PGHOST and its like',
       '  --workers: expected a whole number, 1 or more',
       '  --batch-size: expected a whole number, 1 or more',
       '  --max-errors: expected a count such as 100, or a share of the rows read between 0% and 100%, such as 1%',

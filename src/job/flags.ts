@@ -28,9 +28,11 @@ export interface LoadFlags extends RunFlags {
   readonly null?: string;
   /** By `--no-header`. */
   readonly header?: false;
+  readonly fields?: string;
   readonly items?: string;
   readonly pagination?: string;
   readonly pageParam?: string;
+  readonly pagePath?: string;
   readonly sizeParam?: string;
   readonly pageSize?: string;
   readonly parallel?: string;
@@ -66,9 +68,11 @@ const loadFlags: Destinations<LoadFlags> = {
   quote: { flag: '--quote', path: ['source', 'file', 'quote'] },
   null: { flag: '--null', path: ['source', 'file', 'null'] },
   header: { flag: '--no-header', path: ['source', 'file', 'header'] },
+  fields: { flag: '--fields', path: ['source', 'file', 'fields'], read: names },
   items: { flag: '--items', path: ['source', 'http', 'items'] },
   pagination: { flag: '--pagination', path: ['source', 'http', 'pagination', 'style'] },
   pageParam: { flag: '--page-param', path: ['source', 'http', 'pagination', 'param'] },
+  pagePath: { flag: '--page-path', path: ['source', 'http', 'pagination', 'path'] },
   sizeParam: { flag: '--size-param', path: ['source', 'http', 'pagination', 'size', 'param'] },
   pageSize: { flag: '--page-size', path: ['source', 'http', 'pagination', 'size', 'value'], read: count },
   parallel: { flag: '--parallel', path: ['source', 'http', 'parallel'], read: count },
@@ -146,7 +150,7 @@ function sinkSetting(sink: string): Setting {
   const problem =
     sink === ''
       ? 'is empty; is the variable it came from set?'
-      : 'expected postgres://user:password@host:port/database; what it leaves out comes from PGHOST and its like';
+      : 'expected an address such as postgres://user@host:5432/database; what it leaves out comes from PGHOST and its like';
   return { flag: 'SINK', path, problem };
 }
 

@@ -92,10 +92,10 @@ export function renderProgress(snapshot: Snapshot, pace: Pace, options: { limit?
     { text: `${count(snapshot.rejected)} rejected`, rank: snapshot.rejected > 0 ? 3 : 7 },
   );
   if (ahead?.secondsLeft) pieces.push({ text: `ETA ${coarse(ahead.secondsLeft)}`, rank: 2 });
-  return fit(pieces, width);
+  return fitted(pieces, width);
 }
 
-function fit(pieces: readonly Piece[], width: number): string {
+function fitted(pieces: readonly Piece[], width: number): string {
   let kept = pieces;
   let line = join(kept);
   while (line.length > width && kept.length > 1) {

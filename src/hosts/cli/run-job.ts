@@ -1,0 +1,79 @@
+import type { Report } from '../../contract/index.js';
+import { dryRun, LoadError, load } from '../../flow/load.js';
+import type { Job } from '../../job/job.js';
+import { prepare } from '../../job/prepare.js';
+import { startDisplay } from './display.js';
+import { exitCode, exitCodes } from './exit-code.js';
+import { explain } from './explain.js';
+import { defaultRunDir, makeRunDir } from './run-folder.js';
+import { logLevel, openRunLog } from './run-log.js';
+import { watchSignals } from './signals.js';
+import { describeDryRun, summarize } from './summary.js';
+import type { Terminal } from './terminal.js';
+
+/** How a run is to be seen, apart from what it does. */
+export interface RunSettings {
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly runDir?: string;
+}
+
+/** Runs a job for a user at a terminal. Gives the exit code; errors that left no report are thrown. */
+export async function runJob(job: Job, settings: RunSettings, terminal: Terminal): Promise<number> {
+  terminal.redactor.learn(job);
+  if (settings.dryRun) return plan(job, settings, terminal);
+  const { report, error } = await runLoad(job, settings, terminal);
+  if (!settings.quiet) terminal.say(summarize(report));
+  if (error) terminal.say(`${terminal.paint('red', 'sluice:')} ${explain(error, Boolean(process.env.SLUICE_DEBUG))}`);
+  if (settings.json) terminal.print(JSON.stringify(report));
+  return exitCode(report);
+}
+
+async function plan(job: Job, settings: RunSettings, terminal: Terminal): Promise<number> {
+  using interruption = watchSignals((text) => terminal.say(text));
+  const signal = AbortSignal.any([interruption.drain, interruption.signal]);
+  const found = await dryRun({ ...(await prepare(job)), signal });
+  terminal.print(settings.json ? JSON.stringify({ status: 'dry-run', ...found }) : describeDryRun(found));
+  return exitCodes.complete;
+}
+
+/** A run that left a report, well ended or not. */
+export interface Outcome {
+  readonly report: Report;
+  readonly error?: LoadError;
+}
+
+/** Loads with a run folder, its log, the live line and Ctrl-C. Errors that left no report are thrown. */
+export async function runLoad(job: Job, settings: RunSettings, terminal: Terminal): Promise<Outcome> {
+  const prepared = await prepare(job);
+  const warn = (text: string) => terminal.say(`${terminal.paint('yellow', 'warning:')} ${text}`);
+  const runDir = makeRunDir(settings.runDir ?? defaultRunDir(new Date()), warn);
+  using runLog =
+    runDir === undefined
+      ? undefined
+      : openRunLog({
+          directory: runDir,
+          level: logLevel(process.env),
+          clean: (line) => terminal.redactor.clean(line),
+          warn,
+        });
+  using interruption = watchSignals((text) => {
+    if (!settings.quiet) terminal.say(text);
+  });
+  using display = await startDisplay(terminal, { quiet: settings.quiet ?? false, limit: job.limit });
+  try {
+    const report = await load({
+      ...prepared,
+      ...(runDir !== undefined && { runDir }),
+      ...(runLog && { log: runLog.log }),
+      drain: interruption.drain,
+      signal: interruption.signal,
+      onProgress: (snapshot) => display.update(snapshot),
+    });
+    return { report };
+  } catch (error) {
+    if (error instanceof LoadError) return { report: error.report, error };
+    throw error;
+  }
+}

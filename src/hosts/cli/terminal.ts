@@ -1,0 +1,50 @@
+import { styleText } from 'node:util';
+import { Redactor } from './redact.js';
+
+/** What the command says and where: the report on standard output, everything for people on standard error. */
+export class Terminal {
+  readonly redactor = new Redactor();
+  readonly #environment: Readonly<Record<string, string | undefined>>;
+  /** Says what is for people some other way while a progress line is on the screen. */
+  #through: ((text: string) => void) | undefined;
+
+  constructor(environment: Readonly<Record<string, string | undefined>> = process.env) {
+    this.#environment = environment;
+    // A reader that went away (`sluice ... | head`) must not end the load: what is written there is lost, no more.
+    for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+  }
+
+  /** A line of the result. */
+  print(text: string): void {
+    process.stdout.write(`${this.redactor.clean(text)}\n`);
+  }
+
+  /** A line for people. */
+  say(text: string): void {
+    const clean = this.redactor.clean(text);
+    if (this.#through) this.#through(clean);
+    else process.stderr.write(`${clean}\n`);
+  }
+
+  /** Sends what is for people through `write`, until it is called with nothing. */
+  redirect(write: ((text: string) => void) | undefined): void {
+    this.#through = write;
+  }
+
+  /** Whether standard error is a screen on which a line can be written again and again. */
+  get live(): boolean {
+    return process.stderr.isTTY === true && this.#environment.TERM !== 'dumb';
+  }
+
+  paint(style: 'bold' | 'dim' | 'green' | 'yellow' | 'red', text: string): string {
+    return this.live && !this.#environment.NO_COLOR ? styleText(style, text) : text;
+  }
+
+  /** Resolves when everything was handed to the system, or its reader went away. */
+  async flush(): Promise<void> {
+    const flushed = [process.stdout, process.stderr].map(
+      (stream) => new Promise<void>((resolve) => (stream.writable ? stream.write('', () => resolve()) : resolve())),
+    );
+    await Promise.all(flushed);
+  }
+}
