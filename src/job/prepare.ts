@@ -1,4 +1,4 @@
-import type { LoadOptions } from '../flow/load.js';
+import type { LoadOptions } from '../flow/options.js';
 import { sinks, sources } from '../registry.js';
 import type { Job } from './job.js';
 

@@ -1,8 +1,8 @@
 import { CommanderError } from 'commander';
 import type { Report } from '../../contract/index.js';
-import { SluiceError } from '../../errors.js';
+import { ConfigError, SluiceError } from '../../errors.js';
 import { exitCodes } from './exit-code.js';
-import { explain, stackOf } from './explain.js';
+import { explain } from './explain.js';
 import { makeProgram } from './program.js';
 import { Terminal } from './terminal.js';
 
@@ -33,14 +33,23 @@ async function run(args: readonly string[], terminal: Terminal): Promise<number>
 /** Says what went wrong, to people and, if they want it, to programs. Gives the exit code. */
 function fail(error: unknown, json: boolean, terminal: Terminal): number {
   if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.complete;
-  const { code, exit, text } = judge(error);
-  terminal.say(`${terminal.paint('red', 'sluice:')} ${text}`);
+  const fault = error instanceof CommanderError ? wrongUsage(error) : error;
+  const crashed = !(fault instanceof SluiceError);
+  terminal.complain(fault, crashed);
   if (json) {
-    const message = error instanceof SluiceError || exit === exitCodes.crashed ? explain(error) : text;
-    const account = exit === exitCodes.crashed ? {} : nothingDone;
-    terminal.print(JSON.stringify({ status: 'failed', ...account, error: { code, message } }));
+    const account = crashed ? {} : nothingDone;
+    const told = { code: crashed ? 'crashed' : fault.code, message: explain(fault) };
+    terminal.print(JSON.stringify({ status: 'failed', ...account, error: told }));
   }
-  return exit;
+  return crashed ? exitCodes.crashed : exitCodes.failed;
+}
+
+function wrongUsage(error: CommanderError): ConfigError {
+  // Its help was printed, and its message says no more.
+  if (error.code === 'commander.help') return new ConfigError('bad-usage', 'no command was given');
+  // An unknown option may have been a misspelt one with a secret in it.
+  const message = error.message.replace(/^error: /, '').replaceAll(/(--[\w-]+)=[^']*/g, '$1');
+  return new ConfigError('bad-usage', `${message}\nTry: sluice --help`);
 }
 
 /** The account of a run that did not begin. Of one that crashed, nobody knows. */
@@ -58,28 +67,8 @@ const nothingDone = {
   rejectsFile: null,
 } satisfies Partial<Report>;
 
-function judge(error: unknown): { code: string; exit: number; text: string } {
-  if (error instanceof CommanderError && error.code === 'commander.help') {
-    return { code: 'bad-usage', exit: exitCodes.failed, text: 'no command was given' };
-  }
-  if (error instanceof CommanderError) {
-    const text = `${withoutValues(error.message)}\nTry: sluice --help`;
-    return { code: 'bad-usage', exit: exitCodes.failed, text };
-  }
-  if (error instanceof SluiceError) {
-    return { code: error.code, exit: exitCodes.failed, text: explain(error, Boolean(process.env.SLUICE_DEBUG)) };
-  }
-  const text = `crashed. This is a bug in Sluice; please report it with what follows.\n${stackOf(error)}`;
-  return { code: 'crashed', exit: exitCodes.crashed, text };
-}
-
 /** Whether `--json` is among the flags, known before they are parsed: wrong usage is reported as JSON too. */
 function wantsJson(args: readonly string[]): boolean {
   const end = args.indexOf('--');
   return (end < 0 ? args : args.slice(0, end)).includes('--json');
-}
-
-/** An unknown option may have been a misspelt one with a secret in it. */
-function withoutValues(message: string): string {
-  return message.replace(/^error: /, '').replaceAll(/(--[\w-]+)=[^']*/g, '$1');
 }

@@ -1,4 +1,4 @@
-import type { RunStatus } from '../../contract/index.js';
+import type { Report, RunStatus } from '../../contract/index.js';
 
 /** What the command's exit code says; after DataStax Bulk Loader's, which scripts know. */
 export const exitCodes = {
@@ -20,6 +20,7 @@ const ofStatus: Readonly<Record<RunStatus, number>> = {
 };
 
 /** The exit code of a run that left a report. */
-export function exitCode(report: { readonly status: RunStatus }): number {
-  return ofStatus[report.status];
+export function exitCode({ status, error }: Pick<Report, 'status' | 'error'>): number {
+  // The engine's word for what was not thrown on purpose.
+  return error?.code === 'unexpected' ? exitCodes.crashed : ofStatus[status];
 }

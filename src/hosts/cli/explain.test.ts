@@ -43,5 +43,9 @@ test.each([
   ['incomplete', 3],
   ['interrupted', 4],
 ] as const)('a run that ended %s exits with %d', (status, code) => {
-  expect(exitCode({ status })).toBe(code);
+  expect(exitCode({ status, error: null })).toBe(code);
+});
+
+test('a run that ended by an error nobody foresaw has crashed', () => {
+  expect(exitCode({ status: 'failed', error: { code: 'unexpected', message: 'x is not a function' } })).toBe(5);
 });

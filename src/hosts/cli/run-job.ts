@@ -1,10 +1,10 @@
 import type { Report } from '../../contract/index.js';
-import { dryRun, LoadError, load } from '../../flow/load.js';
+import { dryRun, load } from '../../flow/load.js';
+import { LoadError } from '../../flow/load-error.js';
 import type { Job } from '../../job/job.js';
 import { prepare } from '../../job/prepare.js';
 import { startDisplay } from './display.js';
 import { exitCode, exitCodes } from './exit-code.js';
-import { explain } from './explain.js';
 import { defaultRunDir, makeRunDir } from './run-folder.js';
 import { logLevel, openRunLog } from './run-log.js';
 import { watchSignals } from './signals.js';
@@ -25,7 +25,7 @@ export async function runJob(job: Job, settings: RunSettings, terminal: Terminal
   if (settings.dryRun) return plan(job, settings, terminal);
   const { report, error } = await runLoad(job, settings, terminal);
   if (!settings.quiet) terminal.say(summarize(report));
-  if (error) terminal.say(`${terminal.paint('red', 'sluice:')} ${explain(error, Boolean(process.env.SLUICE_DEBUG))}`);
+  if (error) terminal.complain(error, exitCode(report) === exitCodes.crashed);
   if (settings.json) terminal.print(JSON.stringify(report));
   return exitCode(report);
 }

@@ -1,5 +1,5 @@
 import type { Report, RunStatus } from '../../contract/index.js';
-import type { DryRun } from '../../flow/load.js';
+import type { DryRun } from '../../flow/options.js';
 import { count, counted, duration, size } from './words.js';
 
 const heads: Readonly<Record<RunStatus, string>> = {

@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import { explain, stackOf } from './explain.js';
 import { Redactor } from './redact.js';
 
 /** What the command says and where: the report on standard output, everything for people on standard error. */
@@ -24,6 +25,14 @@ export class Terminal {
     const clean = this.redactor.clean(text);
     if (this.#through) this.#through(clean);
     else process.stderr.write(`${clean}\n`);
+  }
+
+  /** An error: in plain words, or, of one that nobody foresaw, with all that a bug report needs. */
+  complain(error: unknown, crashed: boolean): void {
+    const text = crashed
+      ? `crashed. This is a bug in Sluice; please report it with what follows.\n${stackOf(error)}`
+      : explain(error, Boolean(this.#environment.SLUICE_DEBUG));
+    this.say(`${this.paint('red', 'sluice:')} ${text}`);
   }
 
   /** Sends what is for people through `write`, until it is called with nothing. */
