@@ -1,6 +1,7 @@
 import type { Report } from '../../contract/index.js';
 import { dryRun, load } from '../../flow/load.js';
 import { LoadError } from '../../flow/load-error.js';
+import type { LoadOptions } from '../../flow/options.js';
 import type { Job } from '../../job/job.js';
 import { prepare } from '../../job/prepare.js';
 import { startDisplay } from './display.js';
@@ -23,7 +24,10 @@ export interface RunSettings {
 export async function runJob(job: Job, settings: RunSettings, terminal: Terminal): Promise<number> {
   terminal.redactor.learn(job);
   if (settings.dryRun) return plan(job, settings, terminal);
-  const { report, error } = await runLoad(job, settings, terminal);
+  using interruption = watchSignals((text) => {
+    if (!settings.quiet) terminal.say(text);
+  });
+  const { report, error } = await runLoad(job, settings, terminal, interruption);
   if (!settings.quiet) terminal.say(summarize(report));
   if (error) terminal.complain(error, exitCode(report) === exitCodes.crashed);
   if (settings.json) terminal.print(JSON.stringify(report));
@@ -44,8 +48,13 @@ export interface Outcome {
   readonly error?: LoadError;
 }
 
-/** Loads with a run folder, its log, the live line and Ctrl-C. Errors that left no report are thrown. */
-export async function runLoad(job: Job, settings: RunSettings, terminal: Terminal): Promise<Outcome> {
+/** Loads with a run folder, its log and the live line. Errors that left no report are thrown. */
+export async function runLoad(
+  job: Job,
+  settings: RunSettings,
+  terminal: Terminal,
+  stop: Pick<LoadOptions, 'drain' | 'signal'>,
+): Promise<Outcome> {
   const prepared = await prepare(job);
   const warn = (text: string) => terminal.say(`${terminal.paint('yellow', 'warning:')} ${text}`);
   const runDir = makeRunDir(settings.runDir ?? defaultRunDir(new Date()), warn);
@@ -58,17 +67,13 @@ export async function runLoad(job: Job, settings: RunSettings, terminal: Termina
           clean: (line) => terminal.redactor.clean(line),
           warn,
         });
-  using interruption = watchSignals((text) => {
-    if (!settings.quiet) terminal.say(text);
-  });
   using display = await startDisplay(terminal, { quiet: settings.quiet ?? false, limit: job.limit });
   try {
     const report = await load({
       ...prepared,
       ...(runDir !== undefined && { runDir }),
       ...(runLog && { log: runLog.log }),
-      drain: interruption.drain,
-      signal: interruption.signal,
+      ...stop,
       onProgress: (snapshot) => display.update(snapshot),
     });
     return { report };

@@ -45,8 +45,10 @@ export class Terminal {
     return process.stderr.isTTY === true && this.#environment.TERM !== 'dumb';
   }
 
-  paint(style: 'bold' | 'dim' | 'green' | 'yellow' | 'red', text: string): string {
-    return this.live && !this.#environment.NO_COLOR ? styleText(style, text) : text;
+  /** Colours a text that goes to a stream, if that is a screen whose user wants colours. */
+  paint(style: 'bold' | 'green' | 'yellow' | 'red', text: string, stream: NodeJS.WriteStream = process.stderr): string {
+    const plain = !stream.isTTY || this.#environment.TERM === 'dumb' || this.#environment.NO_COLOR;
+    return plain ? text : styleText(style, text);
   }
 
   /** Resolves when everything was handed to the system, or its reader went away. */

