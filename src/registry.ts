@@ -4,9 +4,33 @@ import type { Sink, Source } from './contract/index.js';
 /** How a host makes a part out of a job's words: validate with `options`, then `create`. */
 export interface Component<Part> {
   readonly options: z.ZodType;
+  /** @throws ZodError when the options were not validated before. */
   create(options: unknown): Part;
 }
 
-/** Every source and sink by name, loaded when asked for. */
-export const sources: Readonly<Record<string, () => Promise<Component<Source>>>> = {};
-export const sinks: Readonly<Record<string, () => Promise<Component<Sink>>>> = {};
+function component<Schema extends z.ZodType, Part>(
+  options: Schema,
+  create: (options: z.output<Schema>) => Part,
+): Component<Part> {
+  return { options, create: (given) => create(options.parse(given)) };
+}
+
+/** Every source by name, loaded when asked for. */
+export const sources: Readonly<Record<string, () => Promise<Component<Source>>>> = {
+  file: async () => {
+    const { file, fileOptions } = await import('./sources/file/index.js');
+    return component(fileOptions, file);
+  },
+  http: async () => {
+    const { http, httpOptions } = await import('./sources/http/index.js');
+    return component(httpOptions, http);
+  },
+};
+
+/** Every sink by name, loaded when asked for. */
+export const sinks: Readonly<Record<string, () => Promise<Component<Sink>>>> = {
+  postgres: async () => {
+    const { postgres, postgresOptions } = await import('./sinks/postgres/index.js');
+    return component(postgresOptions, postgres);
+  },
+};

@@ -1,5 +1,6 @@
 import type { TestProject } from 'vitest/node';
 import { startPostgres } from '../../src/hosts/cli/demo/postgres-server.js';
+import { build } from './build.js';
 import { debianVersions, startDebianPostgres } from './debian-postgres.js';
 
 declare module 'vitest' {
@@ -11,8 +12,9 @@ declare module 'vitest' {
   }
 }
 
-/** Starts the servers once for all test files, and says which versions could not be had. */
+/** Builds the command and starts the servers, once for all test files, and says which versions could not be had. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  build();
   const stack: AsyncDisposable[] = [];
   const servers: { name: string; url: string }[] = [];
   const given = process.env.DATABASE_URL;

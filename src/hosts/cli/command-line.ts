@@ -1,0 +1,74 @@
+import { CommanderError } from 'commander';
+import type { Report } from '../../contract/index.js';
+import { ConfigError, SluiceError } from '../../errors.js';
+import { exitCodes } from './exit-code.js';
+import { explain } from './explain.js';
+import { makeProgram } from './program.js';
+import { Terminal } from './terminal.js';
+
+/** Runs the command and ends the process with its exit code. Never returns. */
+export async function runCommandLine(args: readonly string[]): Promise<never> {
+  const terminal = new Terminal();
+  terminal.redactor.learn({ password: process.env.PGPASSWORD });
+  const json = wantsJson(args);
+  process.on('uncaughtException', (error) => {
+    fail(error, json, terminal);
+    process.exit(exitCodes.crashed);
+  });
+  const code = await run(args, terminal).catch((error: unknown) => fail(error, json, terminal));
+  await terminal.flush();
+  // What may still be open (a pipe on standard input, a socket kept alive) must not keep the process.
+  process.exit(code);
+}
+
+async function run(args: readonly string[], terminal: Terminal): Promise<number> {
+  let code: number = exitCodes.complete;
+  const program = makeProgram(terminal, (result) => {
+    code = result;
+  });
+  await program.parseAsync(args, { from: 'user' });
+  return code;
+}
+
+/** Says what went wrong, to people and, if they want it, to programs. Gives the exit code. */
+function fail(error: unknown, json: boolean, terminal: Terminal): number {
+  if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.complete;
+  const fault = error instanceof CommanderError ? wrongUsage(error) : error;
+  const crashed = !(fault instanceof SluiceError);
+  terminal.complain(fault, crashed);
+  if (json) {
+    const account = crashed ? {} : nothingDone;
+    const told = { code: crashed ? 'crashed' : fault.code, message: explain(fault) };
+    terminal.print(JSON.stringify({ status: 'failed', ...account, error: told }));
+  }
+  return crashed ? exitCodes.crashed : exitCodes.failed;
+}
+
+function wrongUsage(error: CommanderError): ConfigError {
+  // Its help was printed, and its message says no more.
+  if (error.code === 'commander.help') return new ConfigError('bad-usage', 'no command was given');
+  // An unknown option may have been a misspelt one with a secret in it.
+  const message = error.message.replace(/^error: /, '').replaceAll(/(--[\w-]+)=[^']*/g, '$1');
+  return new ConfigError('bad-usage', `${message}\nTry: sluice --help`);
+}
+
+/** The account of a run that did not begin. Of one that crashed, nobody knows. */
+const nothingDone = {
+  read: 0,
+  written: 0,
+  unchanged: 0,
+  duplicate: 0,
+  rejected: 0,
+  skipped: 0,
+  bytes: 0,
+  seconds: 0,
+  problems: [],
+  runDir: null,
+  rejectsFile: null,
+} satisfies Partial<Report>;
+
+/** Whether `--json` is among the flags, known before they are parsed: wrong usage is reported as JSON too. */
+function wantsJson(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  return (end < 0 ? args : args.slice(0, end)).includes('--json');
+}

@@ -1,0 +1,55 @@
+import type { Snapshot } from '../../contract/index.js';
+import { advance, type Pace, renderProgress } from './progress.js';
+import type { Terminal } from './terminal.js';
+
+/** Shows how a run goes. Disposing it takes the live line away. */
+export interface Display extends Disposable {
+  update(snapshot: Snapshot): void;
+}
+
+/** Seconds between the lines where there is no screen. */
+const interval = 5;
+
+/** One live line where there is a screen, a plain line every few seconds where there is none, nothing when `quiet`. */
+export async function startDisplay(
+  terminal: Terminal,
+  options: { readonly quiet: boolean; readonly limit?: number | undefined },
+): Promise<Display> {
+  if (options.quiet) return { update() {}, [Symbol.dispose]() {} };
+  const limit = options.limit === undefined ? {} : { limit: options.limit };
+  return terminal.live ? liveDisplay(terminal, limit) : plainDisplay(terminal, limit);
+}
+
+async function liveDisplay(terminal: Terminal, options: { limit?: number }): Promise<Display> {
+  const { createLogUpdate } = await import('log-update');
+  const line = createLogUpdate(process.stderr);
+  let pace: Pace | undefined;
+  terminal.redirect((text) => line.persist(text));
+  return {
+    update(snapshot) {
+      pace = advance(pace, snapshot);
+      // The last column stays free: some terminals wrap when it is filled.
+      const width = Math.max(10, (process.stderr.columns || 80) - 1);
+      line(terminal.paint('bold', renderProgress(snapshot, pace, { ...options, width })));
+    },
+    [Symbol.dispose]() {
+      terminal.redirect(undefined);
+      line.clear();
+      line.done();
+    },
+  };
+}
+
+function plainDisplay(terminal: Terminal, options: { limit?: number }): Display {
+  let pace: Pace | undefined;
+  let said = 0;
+  return {
+    update(snapshot) {
+      pace = advance(pace, snapshot);
+      if (snapshot.seconds < said + interval) return;
+      said = snapshot.seconds;
+      terminal.say(renderProgress(snapshot, pace, options));
+    },
+    [Symbol.dispose]() {},
+  };
+}

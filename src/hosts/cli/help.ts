@@ -1,0 +1,72 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the placeholder of job files, not of JavaScript.
+
+const exitStatus = `
+Exit status:
+  0  complete: every record is in the table, or was there already
+  1  complete, but some records were rejected (see rejects.ndjson in the run folder)
+  2  stopped, because more records were rejected than --max-errors allows
+  3  failed or incomplete, or the flags or the job file are wrong
+  4  interrupted by SIGINT or SIGTERM
+  5  crashed: a bug
+`;
+
+const environment = `
+Environment:
+  PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE PGSSLMODE ...
+                what the sink's address leaves out, as for psql
+  SLUICE_LOG    debug: the log in the run folder holds more
+  SLUICE_DEBUG  1: errors come with their stack
+  NO_COLOR      1: no colours
+`;
+
+export const mainHelp = `
+Examples:
+  sluice demo
+  sluice load cities.csv postgres://user:password@127.0.0.1:5432/db --table cities --create
+  sluice run job.yaml --json
+
+  sluice load --help tells more; docs/command.md and docs/job-file.md tell all.
+${exitStatus}${environment}`;
+
+export const loadHelp = `
+Examples:
+  A file into a table that is made to fit:
+    sluice load cities.csv postgres://u:p@127.0.0.1:5432/db --table cities --create
+  Many files, new rows inserted and known rows updated:
+    sluice load 'cities/*.csv.gz' $DATABASE_URL --table geo.cities --mode upsert --key id
+  Standard input, one bad record in a hundred allowed:
+    gzip -dc cities.ndjson.gz | sluice load - $DATABASE_URL --format ndjson --table cities --max-errors 1%
+  An API, eight pages at once:
+    sluice load http://127.0.0.1:8000/cities $DATABASE_URL --table cities --mode upsert --key id \\
+      --pagination page --page-param _page --size-param _limit --page-size 100 --parallel 8 \\
+      --columns 'id=cityId,name,lon=loc.coordinates[0],lat=loc.coordinates[1]'
+
+  The first Ctrl-C finishes what was read, the second stops at once.
+${exitStatus}${environment}`;
+
+export const runHelp = `
+A job file:
+  source:
+    http:
+      url: http://127.0.0.1:8000/cities
+      pagination: { style: page, param: _page, size: { param: _limit, value: 100 } }
+      parallel: 8
+  columns: { id: cityId, name: name, lon: "loc.coordinates[0]", lat: "loc.coordinates[1]" }
+  sink:
+    postgres: { url: "\${DATABASE_URL}", table: cities, mode: upsert, key: [id], create: true }
+
+  "\${NAME}" and "\${NAME:-default}" are taken from the environment. docs/job-file.md tells all.
+
+Examples:
+  sluice run job.yaml --dry-run
+  sluice run job.yaml --workers 4 --json
+${exitStatus}${environment}`;
+
+export const demoHelp = `
+It takes some seconds and leaves nothing behind but its run folders. It needs the development packages: run it in a
+checkout after npm ci.
+
+Examples:
+  npx sluice demo
+  DATABASE_URL=postgres://user:password@127.0.0.1:5432/db npx sluice demo
+`;

@@ -1,0 +1,34 @@
+import { exitCodes } from './exit-code.js';
+
+/** How a user stops a run. Disposing it gives the signals back. */
+export interface Interruption extends Disposable {
+  /** The first SIGINT or SIGTERM: finish what was read. */
+  readonly drain: AbortSignal;
+  /** The second: stop at once. */
+  readonly signal: AbortSignal;
+}
+
+/** Takes over SIGINT and SIGTERM, and says what each does. A third one ends the process as it is. */
+export function watchSignals(say: (text: string) => void): Interruption {
+  const drain = new AbortController();
+  const abort = new AbortController();
+  const onSignal = (name: NodeJS.Signals): void => {
+    if (!drain.signal.aborted) {
+      say(`${name}: reading no more and finishing what was read. Once more to stop at once.`);
+      drain.abort();
+    } else if (!abort.signal.aborted) {
+      say(`${name}: stopping at once. What was committed stays.`);
+      abort.abort();
+    } else {
+      process.exit(exitCodes.interrupted);
+    }
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  return {
+    drain: drain.signal,
+    signal: abort.signal,
+    [Symbol.dispose]() {
+      process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    },
+  };
+}

@@ -1,0 +1,91 @@
+import { expect, test } from 'vitest';
+import type { Report } from '../../contract/index.js';
+import { describeDryRun, summarize } from './summary.js';
+
+const report: Report = {
+  status: 'complete-with-rejects',
+  run: 'r1',
+  job: 'j1',
+  source: 'file cities.csv',
+  sink: 'postgres db.example:5432/geo public.cities upsert by id',
+  guarantee: 'exactly once',
+  read: 10_000,
+  written: 9000,
+  unchanged: 900,
+  duplicate: 90,
+  rejected: 10,
+  skipped: 0,
+  bytes: 1_234_000,
+  seconds: 0.8,
+  batches: 2,
+  retries: 1,
+  workers: 8,
+  problems: [
+    { name: 'overlap', message: 'pages 3 and 4 share records', incomplete: false, count: 2 },
+    { name: 'total-drift', message: 'the total fell from 10 to 9', incomplete: true, count: 1 },
+  ],
+  runDir: 'runs/x',
+  rejectsFile: 'runs/x/rejects.ndjson',
+  startedAt: '2026-01-01T00:00:00.000Z',
+  endedAt: '2026-01-01T00:00:00.800Z',
+  error: null,
+};
+
+test('a run is summed up so that it adds up, with what to look at', () => {
+  expect(summarize(report)).toBe(`Complete, with rejects: 10,000 records (1.23 MB) in 0.80 s, 12,500 rows/s
+  read 10,000 = written 9,000 + unchanged 900 + duplicate 90 + rejected 10 + skipped 0
+  from     file cities.csv
+  into     postgres db.example:5432/geo public.cities upsert by id (exactly once)
+  with     2 batches, at most 8 at once, 1 retry
+  problem  overlap (2 times): pages 3 and 4 share records
+  problem  total-drift: the total fell from 10 to 9
+  rejects  runs/x/rejects.ndjson
+  folder   runs/x`);
+});
+
+test('a run without a folder and without a moment to spare is summed up too', () => {
+  const bare = {
+    ...report,
+    status: 'failed',
+    read: 0,
+    seconds: 0,
+    problems: [],
+    runDir: null,
+    rejectsFile: null,
+  } as const;
+  expect(summarize(bare).split('\n')[0]).toBe('Failed: 0 records (1.23 MB) in 0.00 s');
+  expect(summarize(bare)).not.toContain('folder');
+});
+
+test('a dry run shows columns, statements and notes', () => {
+  const plan = {
+    job: 'j1',
+    source: 'file a.csv',
+    sink: 'postgres t',
+    columns: [
+      { column: 'id', from: 'id' },
+      { column: 'longitude', from: 'loc.coordinates[0]' },
+    ],
+    sampled: 3,
+    workers: 8,
+    statements: ['CREATE TABLE t (\n  id bigint\n)'],
+    notes: ['the table does not exist yet'],
+  };
+  expect(describeDryRun(plan)).toBe(`Dry run: nothing was changed. 3 records sampled.
+
+from     file a.csv
+into     postgres t
+workers  8 at most
+
+columns
+  id         <- id
+  longitude  <- loc.coordinates[0]
+
+statements
+  CREATE TABLE t (
+    id bigint
+  )
+
+notes
+  the table does not exist yet`);
+});

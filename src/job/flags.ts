@@ -1,0 +1,209 @@
+import { ConfigError } from '../errors.js';
+import { checkJob } from './check.js';
+import { parseColumns } from './columns.js';
+import type { Job } from './job.js';
+import { parseMaxErrors } from './max-errors.js';
+import type { JobProblem } from './problems.js';
+import type { Path } from './shape.js';
+
+/** What flags say in place of a job file's top level; as typed. */
+export interface RunFlags {
+  readonly workers?: string;
+  readonly batchSize?: string;
+  readonly limit?: string;
+  readonly maxErrors?: string;
+}
+
+/** The flags of `sluice load`; as typed. */
+export interface LoadFlags extends RunFlags {
+  readonly columns?: string;
+  readonly ignoreExtra?: boolean;
+  readonly table?: string;
+  readonly mode?: string;
+  readonly key?: string;
+  readonly create?: boolean;
+  readonly format?: string;
+  readonly delimiter?: string;
+  readonly quote?: string;
+  readonly null?: string;
+  /** By `--no-header`. */
+  readonly header?: false;
+  readonly fields?: string;
+  readonly items?: string;
+  readonly pagination?: string;
+  readonly pageParam?: string;
+  readonly pagePath?: string;
+  readonly sizeParam?: string;
+  readonly pageSize?: string;
+  readonly parallel?: string;
+  readonly httpHeader?: readonly string[];
+}
+
+/** Where in the job a flag's value goes, and how it is read. `read` throws ConfigError. */
+interface Destination<Typed> {
+  readonly flag: string;
+  readonly path: Path;
+  readonly read?: (typed: Typed) => unknown;
+}
+
+type Destinations<Flags> = { readonly [Name in keyof Flags]-?: Destination<NonNullable<Flags[Name]>> };
+
+const runFlags: Destinations<RunFlags> = {
+  workers: { flag: '--workers', path: ['workers'], read: count },
+  batchSize: { flag: '--batch-size', path: ['batchSize'], read: count },
+  limit: { flag: '--limit', path: ['limit'], read: count },
+  maxErrors: { flag: '--max-errors', path: ['maxErrors'], read: parseMaxErrors },
+};
+
+const loadFlags: Destinations<LoadFlags> = {
+  ...runFlags,
+  columns: { flag: '--columns', path: ['columns'], read: parseColumns },
+  ignoreExtra: { flag: '--ignore-extra', path: ['ignoreExtra'] },
+  table: { flag: '--table', path: ['sink', 'postgres', 'table'] },
+  mode: { flag: '--mode', path: ['sink', 'postgres', 'mode'] },
+  key: { flag: '--key', path: ['sink', 'postgres', 'key'], read: names },
+  create: { flag: '--create', path: ['sink', 'postgres', 'create'] },
+  format: { flag: '--format', path: ['source', 'file', 'format'] },
+  delimiter: { flag: '--delimiter', path: ['source', 'file', 'delimiter'], read: character },
+  quote: { flag: '--quote', path: ['source', 'file', 'quote'] },
+  null: { flag: '--null', path: ['source', 'file', 'null'] },
+  header: { flag: '--no-header', path: ['source', 'file', 'header'] },
+  fields: { flag: '--fields', path: ['source', 'file', 'fields'], read: names },
+  items: { flag: '--items', path: ['source', 'http', 'items'] },
+  pagination: { flag: '--pagination', path: ['source', 'http', 'pagination', 'style'] },
+  pageParam: { flag: '--page-param', path: ['source', 'http', 'pagination', 'param'] },
+  pagePath: { flag: '--page-path', path: ['source', 'http', 'pagination', 'path'] },
+  sizeParam: { flag: '--size-param', path: ['source', 'http', 'pagination', 'size', 'param'] },
+  pageSize: { flag: '--page-size', path: ['source', 'http', 'pagination', 'size', 'value'], read: count },
+  parallel: { flag: '--parallel', path: ['source', 'http', 'parallel'], read: count },
+  httpHeader: { flag: '--header', path: ['source', 'http', 'headers'], read: headers },
+};
+
+/** A flag's value on its way into the job, or why it can't be. */
+interface Setting {
+  readonly flag: string;
+  readonly path: Path;
+  readonly value?: unknown;
+  readonly problem?: string;
+}
+
+/**
+ * Makes the job that `sluice load SOURCE SINK` describes, the same as a job file would.
+ * @throws ConfigError `bad-job` that names each flag at fault.
+ */
+export async function jobFromFlags(source: string, sink: string, flags: LoadFlags): Promise<Job> {
+  const web = /^https?:\/\//i.test(source);
+  const settings: Setting[] = [
+    { flag: 'SOURCE', path: web ? ['source', 'http', 'url'] : ['source', 'file', 'path'], value: source },
+    sinkSetting(sink),
+  ];
+  const root: Tree = {};
+  const problems: JobProblem[] = [];
+  for (const setting of [...settings, ...settingsOf(loadFlags, flags)]) {
+    const { path, value } = setting;
+    const misplaced = path[1] === (web ? 'file' : 'http');
+    const problem = misplaced ? `is for ${web ? 'files' : 'http sources'}, and SOURCE is not one` : setting.problem;
+    if (problem !== undefined) problems.push({ path, about: 'value', message: problem });
+    if (!misplaced) put(root, path, value);
+  }
+  const places = [...settings, ...Object.values(loadFlags)];
+  return checkJob({
+    value: root,
+    title: 'the command line',
+    problems,
+    place: ({ path }) => places.find((place) => within(path, place.path))?.flag ?? path.join('.'),
+    fromEnvironment: () => false,
+  });
+}
+
+/** A checked job with what the flags say in place of what it said. @throws ConfigError `bad-job`. */
+export function override(job: Job, flags: RunFlags): Job {
+  const settings = settingsOf(runFlags, flags);
+  const wrong = settings.filter(({ problem }) => problem !== undefined);
+  if (wrong.length > 0) {
+    throw new ConfigError('bad-job', wrong.map(({ flag, problem }) => `${flag}: ${problem}`).join('\n'));
+  }
+  return { ...job, ...Object.fromEntries(settings.map(({ path, value }) => [path[0], value])) };
+}
+
+function settingsOf<Flags extends object>(destinations: Destinations<Flags>, flags: Flags): Setting[] {
+  const settings: Setting[] = [];
+  for (const name in destinations) {
+    const typed = flags[name];
+    if (typed !== undefined && typed !== null) settings.push(setting(destinations[name], typed));
+  }
+  return settings;
+}
+
+function setting<Typed>({ flag, path, read }: Destination<Typed>, typed: Typed): Setting {
+  try {
+    return { flag, path, value: read ? read(typed) : typed };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return { flag, path, problem: error.message };
+  }
+}
+
+function sinkSetting(sink: string): Setting {
+  const path = ['sink', 'postgres', 'url'];
+  if (/^postgres(ql)?:\/\//i.test(sink)) return { flag: 'SINK', path, value: sink };
+  const problem =
+    sink === ''
+      ? 'is empty; is the variable it came from set?'
+      : 'expected an address such as postgres://user@host:5432/database; what it leaves out comes from PGHOST and its like';
+  return { flag: 'SINK', path, problem };
+}
+
+function count(digits: string): number {
+  const number = Number(digits);
+  if (/^\d+$/.test(digits) && Number.isSafeInteger(number) && number > 0) return number;
+  throw new ConfigError('bad-count', 'expected a whole number, 1 or more');
+}
+
+function names(list: string): string[] {
+  return list.split(',').map((name) => name.trim());
+}
+
+/** Shells make a tab hard to type. */
+function character(typed: string): string {
+  return typed === '\\t' ? '\t' : typed;
+}
+
+/** What follows a colon may be a secret, so a message gives no more than the header's number. */
+function headers(lines: readonly string[]): Readonly<Record<string, string>> {
+  const pairs = lines.map((line, index) => {
+    const [, name, value] = /^([!#$%&'*+.^_`|~\w-]+):\s*(.*)$/.exec(line) ?? [];
+    if (name === undefined || value === undefined) {
+      throw new ConfigError('bad-header', `expected 'Name: value' (header ${index + 1} of ${lines.length})`);
+    }
+    return [name, value] as const;
+  });
+  return Object.fromEntries(pairs);
+}
+
+function within(path: Path, prefix: Path): boolean {
+  return prefix.every((step, index) => path[index] === step);
+}
+
+interface Tree {
+  [step: string]: unknown;
+}
+
+function put(root: Tree, path: Path, value: unknown): void {
+  let tree = root;
+  for (const step of path.slice(0, -1)) {
+    const next = tree[step];
+    if (isTree(next)) {
+      tree = next;
+    } else {
+      const made: Tree = {};
+      tree[step] = made;
+      tree = made;
+    }
+  }
+  if (value !== undefined) tree[path.at(-1)!] = value;
+}
+
+function isTree(value: unknown): value is Tree {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

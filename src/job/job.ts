@@ -1,0 +1,41 @@
+import { z } from 'zod';
+import { isMaxErrors, type MaxErrors } from './max-errors.js';
+
+const columnSpec = z.union([
+  z.string().min(1),
+  z.strictObject({
+    from: z.string().min(1).optional().describe('path in the record, such as loc.coordinates[0]'),
+    value: z.unknown().optional().describe('the same value for every record, instead of "from"'),
+    default: z.unknown().optional().describe('taken when the record has no such field, or null there'),
+    cast: z.enum(['text', 'json']).optional().describe('sent as text or as JSON text, whatever it was'),
+  }),
+]);
+
+/** A source or sink by its name: `{ postgres: { ... } }`. Its options are checked by its own schema. */
+const named = z.record(z.string(), z.unknown());
+
+/** A job as it is written: in a file, on the command line, in an event. What `source` and `sink` hold is checked apart. */
+export const jobSchema = z.strictObject({
+  source: named.describe('where records come from: one of the sources with its options'),
+  sink: named.describe('where records go: one of the sinks with its options'),
+  columns: z.record(z.string().min(1), columnSpec).optional(),
+  workers: z.int().min(1).optional(),
+  batchSize: z.int().min(1).optional(),
+  limit: z.int().min(1).optional(),
+  maxErrors: z
+    .custom<MaxErrors>(isMaxErrors, 'expected a count such as 100, or a share between 0% and 100%, such as "1%"')
+    .optional(),
+  ignoreExtra: z.boolean().optional(),
+});
+
+/** A source or sink as a job names it. The options have passed its schema. */
+export interface Part {
+  readonly name: string;
+  readonly options: unknown;
+}
+
+/** What is to be loaded, from where, to where and how: checked, and the same whichever host runs it. */
+export interface Job extends Omit<z.output<typeof jobSchema>, 'source' | 'sink'> {
+  readonly source: Part;
+  readonly sink: Part;
+}

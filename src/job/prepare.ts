@@ -1,0 +1,24 @@
+import type { LoadOptions } from '../flow/options.js';
+import { sinks, sources } from '../registry.js';
+import type { Job } from './job.js';
+
+/** What a job says of a load; the host adds its signals, log and run folder. */
+export type PreparedJob = Pick<
+  LoadOptions,
+  'source' | 'sink' | 'columns' | 'workers' | 'batchRows' | 'limit' | 'maxErrors' | 'ignoreExtra'
+>;
+
+/** Makes the parts of a checked job, ready to be handed to `load`, which disposes them. */
+export async function prepare(job: Job): Promise<PreparedJob> {
+  const [source, sink] = await Promise.all([sources[job.source.name]!(), sinks[job.sink.name]!()]);
+  return {
+    source: source.create(job.source.options),
+    sink: sink.create(job.sink.options),
+    ...(job.columns !== undefined && { columns: job.columns }),
+    ...(job.workers !== undefined && { workers: job.workers }),
+    ...(job.batchSize !== undefined && { batchRows: job.batchSize }),
+    ...(job.limit !== undefined && { limit: job.limit }),
+    ...(job.maxErrors !== undefined && { maxErrors: job.maxErrors }),
+    ...(job.ignoreExtra !== undefined && { ignoreExtra: job.ignoreExtra }),
+  };
+}
