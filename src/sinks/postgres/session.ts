@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { type Answer, Flight, sql } from './flight.js';
-import type { Lease } from './seam.js';
+import type { Lease } from './pool.js';
 import type { Statement } from './target.js';
 
 /** How long an abort, or a ROLLBACK, waits for the server before the connection is closed. */
