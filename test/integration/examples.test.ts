@@ -98,7 +98,8 @@ describe('sluice demo', () => {
 
   test('starts a server of its own where none is named', async () => {
     await using folder = await scratchFolder();
-    const env = { DATABASE_URL: '', PGHOST: '', PGHOSTADDR: '', PGPORT: '', PGDATABASE: '', PGUSER: '' };
+    const names = ['DATABASE_URL', 'PGHOST', 'PGHOSTADDR', 'PGPORT', 'PGDATABASE', 'PGUSER'];
+    const env = Object.fromEntries(names.map((name) => [name, undefined]));
     const ended = await sluice(['demo'], { env, cwd: folder.path });
     expect(ended.stdout).toContain('started for this demo');
     expect(ended.stdout).toContain('the server stopped');
