@@ -3,7 +3,7 @@ import { userInfo } from 'node:os';
 import { ConfigError } from '../../errors.js';
 
 const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
-export type SslMode = (typeof sslModes)[number];
+type SslMode = (typeof sslModes)[number];
 
 /** Where the server is and who we are there: a URI, completed from the environment and libpq's defaults. */
 export interface Address {
