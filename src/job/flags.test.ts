@@ -31,6 +31,7 @@ describe('jobFromFlags', () => {
       quote: "'",
       null: 'NULL',
       header: false,
+      fields: 'id,loc',
       workers: '2',
       batchSize: '500',
       limit: '10',
@@ -40,7 +41,15 @@ describe('jobFromFlags', () => {
     expect(job).toEqual({
       source: {
         name: 'file',
-        options: { path: '-', format: 'csv', delimiter: '\t', quote: "'", null: 'NULL', header: false },
+        options: {
+          path: '-',
+          format: 'csv',
+          delimiter: '\t',
+          quote: "'",
+          null: 'NULL',
+          header: false,
+          fields: ['id', 'loc'],
+        },
       },
       sink: {
         name: 'postgres',

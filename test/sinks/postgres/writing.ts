@@ -1,6 +1,7 @@
 import pg from 'pg';
 import type { Context } from '../../../src/contract/index.js';
-import type { Lease, LedgerStatements, Pool } from '../../../src/sinks/postgres/seam.js';
+import type { LedgerStatements } from '../../../src/sinks/postgres/ledger.js';
+import type { Lease, Pool } from '../../../src/sinks/postgres/pool.js';
 import type { Mode, Target } from '../../../src/sinks/postgres/target.js';
 import { createWriter, type Writer } from '../../../src/sinks/postgres/write.js';
 
