@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { z } from 'zod';
 import type { Batch, Context, Intake, RunStatus, Sink, SinkPlan, WriteResult } from '../../contract/index.js';
@@ -22,6 +23,9 @@ const maxBatchRows = 50_000;
 const maxBatchBytes = 1024 * 1024;
 /** How long `finish` tries to reach the server, in ms; the run's own signal may be aborted by then. */
 const patience = 10_000;
+/** What surrounds the writing is tried this often when the connection is lost, with pauses that grow by this, in ms. */
+const tries = 6;
+const pause = 150;
 
 /**
  * A table of a PostgreSQL server, 13 to 18, as a sink: exactly once, in every mode, also behind a pooler in transaction
@@ -144,11 +148,20 @@ class PostgresSink implements Sink {
     }
   }
 
+  /** Runs `work`, which may be run again from its start when the connection is lost under it. */
   async #ask<Result>(signal: AbortSignal, work: (client: pg.Client) => Promise<Result>): Promise<Result> {
-    try {
-      return await withClient(this.#pool, signal, work);
-    } catch (error) {
-      throw signal.aborted || error instanceof SluiceError ? error : explainRefusal(error, this.#address);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await withClient(this.#pool, signal, work);
+      } catch (error) {
+        if (signal.aborted) throw error;
+        if (attempt === tries || classify(error) !== 'retry') {
+          throw error instanceof SluiceError && error.code !== 'connection-lost'
+            ? error
+            : explainRefusal(error, this.#address);
+        }
+        await sleep(pause * attempt, undefined, { signal });
+      }
     }
   }
 }

@@ -115,6 +115,8 @@ class ConnectionPool implements Pool {
       ssl,
       sslnegotiation: 'postgres',
       application_name: address.applicationName,
+      enableChannelBinding: address.channelBinding,
+      options: address.options,
       keepAlive: true,
     });
     const connection: Connection = { client, lost: undefined };
