@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { appendFile, mkdir, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -241,7 +242,7 @@ describe('file', () => {
       ['pipe.csv.gz', gzipSync(many)],
     ] as const) {
       const path = join(folder, name);
-      await new Promise((resolve) => spawn('mkfifo', [path]).once('exit', resolve));
+      await once(spawn('sh', ['-c', 'mkfifo "$0"', path]), 'exit');
       const reading = readAll({ path });
       await writeFile(path, content);
       expect((await reading)[path]).toHaveLength(8_000);
