@@ -39,7 +39,9 @@ describe('iterable', () => {
     for (const records of [numbered(2500), new Set(numbered(2500)), asynchronous(numbered(2500))]) {
       const chunks = await read(records);
       expect(rows(chunks)).toEqual(numbered(2500));
-      expect(chunks.map(({ span }) => span.rows)).toEqual([1000, 1000, 500]);
+      for (const { span } of chunks) expect(span.rows).toBeLessThanOrEqual(1000);
+      // A synchronous iterable's chunk is cut when its turn is over, too: on a busy machine there may be a few more.
+      expect(chunks.length).toBeLessThan(20);
     }
   });
 
@@ -156,7 +158,7 @@ describe('iterable', () => {
     }
     const records = kind === 'sync' ? endless() : asynchronous(endless());
     for await (const chunk of iterable(records).read({ id: 'records' }, undefined, readContext())) {
-      expect(chunk.span.rows).toBe(1000);
+      expect(chunk.span.rows).toBeGreaterThan(0);
       await nextTurn();
       break;
     }
