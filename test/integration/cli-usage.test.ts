@@ -95,6 +95,19 @@ describe('wrong usage', () => {
   });
 });
 
+test('an error that nobody foresaw exits with 5, with all that a bug report needs', async () => {
+  // Throws from within as soon as the command listens for such errors.
+  const fault = `process.on('newListener', (name) => {
+    if (name === 'uncaughtException') setImmediate(() => { throw new TypeError('boom'); });
+  });`;
+  const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(fault)}` };
+  const ended = await sluice(['load', '-', 'postgres://h/d', '--table', 't', '--format', 'csv', '--json'], { env });
+  expect(ended.stderr).toContain('This is a bug in Sluice');
+  expect(ended.stderr).toMatch(/TypeError: boom\n\s+at /);
+  expect(reportOf(ended)).toEqual({ status: 'failed', error: { code: 'crashed', message: 'boom' } });
+  expect(ended.code).toBe(5);
+});
+
 test('the demo says so when the packages of development are missing', async () => {
   await using folder = await scratchFolder();
   // As npm installs it for users: the code and what it depends on, without what only development needs.
