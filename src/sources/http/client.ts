@@ -106,7 +106,7 @@ export class Client implements AsyncDisposable {
         errand.signal.throwIfAborted();
         if (!(error instanceof Failure)) throw error;
         failures.push(error);
-        const wait = error.retryAfter ?? backoff(failures.length, this.#rules, Math.random());
+        const wait = Math.max(error.retryAfter ?? 0, backoff(failures.length, this.#rules, Math.random()));
         if (!error.retryable || failures.length >= attempts || wait > this.#rules.longestPause)
           throw new RequestError(error, this.#account(ask, error, failures.length));
         errand.log.warn(

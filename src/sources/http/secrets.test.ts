@@ -49,6 +49,23 @@ describe('secrets', () => {
     }
   });
 
+  test('of the url are in no resume token, and sent again after a resume', async () => {
+    await using api = await startTroubledApi(({ query, index }) => ({
+      body: people(2, index * 2),
+      headers: {
+        link: `</items?${new URLSearchParams({ ...Object.fromEntries(query), page: String(index + 2) })}>; rel="next"`,
+      },
+    }));
+    const options: HttpOptions = { url: `${api.url}?api_key=S3CRET&country=CH`, pagination: { style: 'link' } };
+    const read = await readAll(options, { chunks: 20 });
+    const next = read.chunks.at(-1)!.span.next;
+    expect(JSON.stringify(next)).toContain('country=CH&page=5');
+    expect(JSON.stringify(next)).not.toContain('S3CRET');
+    const before = api.requests.length;
+    await readAll(options, { from: next, chunks: 1 });
+    expect(api.requests[before]?.query.toString()).toBe('country=CH&page=5&api_key=S3CRET');
+  });
+
   test('of the url are sent again with the next page although its link lacks them', async () => {
     await using api = await startTroubledApi(({ index }) => ({
       body: people(2, index * 2),
