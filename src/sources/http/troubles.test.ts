@@ -224,6 +224,14 @@ describe('totals', () => {
     expect(verdicts(read)).toEqual({});
   });
 
+  test('any status behind an empty page is part of the end, a lost connection is not', async () => {
+    const end = (after: Reply) => listing((_request, page) => (page > 11 ? after : undefined));
+    await using api = await startTroubledApi(end({ status: 400 }));
+    expect((await readAll({ url: api.url, pagination: pages })).error).toBeUndefined();
+    await using dead = await startTroubledApi(end({ cutAfter: -1 }));
+    expect((await readAll({ url: dead.url, pagination: pages })).error).toMatchObject({ code: 'connection-lost' });
+  });
+
   test('404 after the last page is the end', async () => {
     await using api = await startTroubledApi(listing((_request, page) => (page > 10 ? { status: 404 } : undefined)));
     const read = await readAll({ url: api.url, pagination: pages });
