@@ -9,7 +9,7 @@ import { createEncoder, type Encoder } from './encode.js';
 import { type Copied, isDataError, notWritten } from './failure.js';
 import { type Answer, Flight, isServerError, rowCount, sql } from './flight.js';
 import { createJudge, type Judge } from './judge.js';
-import { type MergeCounts, merge, mergeCounts, stage } from './merge.js';
+import { type MergeCounts, merge, mergeCounts, planning, stage } from './merge.js';
 import type { LedgerStatements, Pool } from './seam.js';
 import { Session } from './session.js';
 import { encodeShapes } from './shapes.js';
@@ -146,7 +146,7 @@ class BatchWrite {
     const merges = target.mode !== 'append';
     const staging = `sluice_${randomBytes(6).toString('hex')}`;
     const table = merges ? `pg_temp.${staging}` : target.quotedName;
-    const ahead = merges ? [...before, ...stage(table, columns, target)] : before;
+    const ahead = merges ? [...before, planning, ...stage(table, columns, target)] : before;
     const after = merges ? [merge(table, columns, target)] : [];
     const flight = new CopyFlight(ahead, copyStatement(table, columns, payload.options), payload.pieces, after);
     try {
