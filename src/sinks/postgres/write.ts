@@ -101,7 +101,7 @@ class BatchWrite {
         }
       }
     } catch (error) {
-      throw this.#failure(error);
+      throw this.#failure(error, session?.broken !== undefined);
     } finally {
       session?.release();
     }
@@ -217,7 +217,7 @@ class BatchWrite {
       .map(([row, refusal]) => ({ ...this.#batch.origin(row), ...refusal }));
   }
 
-  #failure(error: unknown): SluiceError {
+  #failure(error: unknown, lost: boolean): SluiceError {
     if (error instanceof InDoubt) return error;
     if (this.#context.signal.aborted)
       return new NotWritten('aborted', 'the load was stopped, and nothing of this batch was written', { cause: error });
@@ -227,8 +227,8 @@ class BatchWrite {
         `nothing of the batch was written: ${error.message}. A trigger or a rule on ${this.#parts.target.quotedName} that leaves rows out would do this; Sluice can't load through one`,
         { cause: error },
       );
-    if (error instanceof CopyError) return notWritten(error.cause, error.copied);
-    return notWritten(error);
+    if (error instanceof CopyError) return notWritten(error.cause, lost, error.copied);
+    return notWritten(error, lost);
   }
 }
 
