@@ -19,7 +19,12 @@ const fragile =
  */
 export function parseJson(text: string): unknown {
   if (!fragile.test(text)) return JSON.parse(text);
-  return parse(text, undefined, { parseNumber: exactNumber });
+  return parse(text, undefined, { parseNumber: exactNumber, onDuplicateKey: keepLast });
+}
+
+/** Of a key that an object repeats the last value counts, as JSON.parse has it. */
+function keepLast({ newValue }: { newValue: unknown }): unknown {
+  return newValue;
 }
 
 function exactNumber(digits: string): number | LosslessNumber {
