@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import { describe, expect, inject, test } from 'vitest';
-import { scratchDatabase } from '../../../test/servers/database.js';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { type ScratchDatabase, scratchDatabase } from '../../../test/servers/database.js';
 import type { TargetColumn } from './target.js';
 import { surelyValid } from './valid.js';
 
@@ -47,14 +47,21 @@ const cases: [TargetColumn, fc.Arbitrary<string>][] = [
 ];
 
 describe.each(inject('postgresServers'))('$name', ({ url }) => {
+  let database: ScratchDatabase;
+  beforeAll(async () => {
+    database = await scratchDatabase(url);
+  });
+  afterAll(async () => {
+    await database[Symbol.asyncDispose]();
+  });
+
   test.each(cases.map(([of, texts]) => [of.type, of, texts] as const))(
     'what is surely a %s is taken',
     async (_, of, texts) => {
-      await using database = await scratchDatabase(url);
       const check = surelyValid(of);
       const sure = fc.sample(texts, 1_000).filter((text) => !/[\0\p{Surrogate}]/u.test(text) && check(text));
       expect(sure.length).toBeGreaterThan(0);
-      await database.client.query(`CREATE TABLE t (v ${of.type})`);
+      await database.client.query(`DROP TABLE IF EXISTS t; CREATE TABLE t (v ${of.type})`);
       const parameters = sure.map((_, i) => `($${i + 1})`).join(', ');
       const { rowCount } = await database.client.query(`INSERT INTO t VALUES ${parameters}`, sure);
       expect(rowCount).toBe(sure.length);
