@@ -56,7 +56,7 @@ export function smallPool(url: string): Pool & { readonly broken: Error[]; reado
 }
 
 /** A ledger of three small tables. */
-export async function smallLedger(client: pg.Client): Promise<LedgerStatements> {
+async function smallLedger(client: pg.Client): Promise<LedgerStatements> {
   await client.query(`CREATE SCHEMA IF NOT EXISTS ledger;
     CREATE TABLE ledger.epochs (job text, epoch int);
     CREATE TABLE ledger.spans (split text, from_row int, rows int);
@@ -88,7 +88,7 @@ export async function smallLedger(client: pg.Client): Promise<LedgerStatements> 
 }
 
 /** Reads from the catalog what a writer needs to know of a table. `table` is quoted as SQL has it. */
-export async function targetOf(
+async function targetOf(
   client: pg.Client,
   table: string,
   mode: Mode,
