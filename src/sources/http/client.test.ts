@@ -109,6 +109,18 @@ describe('time', () => {
     expect(times.at(-1)! - times[0]!).toBeGreaterThan(230);
   });
 
+  test('many requests in flight leave no warning of leaks', async () => {
+    const warnings: string[] = [];
+    const onWarning = (warning: Error) => void warnings.push(warning.name);
+    process.on('warning', onWarning);
+    await using api = await startTroubledApi((request) => ({ ...page(request), delay: 100 }));
+    await readAll({ url: api.url, parallel: 32, pagination: { style: 'page', size } });
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('warning', onWarning);
+    expect(api.mostAtOnce).toBeGreaterThan(10);
+    expect(warnings).toEqual([]);
+  });
+
   test('an abort ends requests at once, with its reason', async () => {
     await using api = await startTroubledApi((request) =>
       Number(request.query.get('page')) < 3 ? page(request) : { hang: true },

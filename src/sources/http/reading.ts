@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { z } from 'zod';
 import type { Defect, ReadContext, RecordChunk, ResumePoint, Row } from '../../contract/index.js';
 import { SourceError } from '../../errors.js';
@@ -86,6 +87,8 @@ export class Reading {
     this.#firstRow = from?.row ?? 0;
     this.#row = this.#firstRow;
     context.signal.throwIfAborted();
+    // Every request in flight listens to it.
+    setMaxListeners(0, this.#abandon.signal);
     context.signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 

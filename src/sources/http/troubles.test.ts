@@ -201,6 +201,15 @@ describe('totals', () => {
     expect(verdicts(read)).toEqual({ 'total-mismatch': true });
   });
 
+  test('pages after a total that is too low are read like all others, tries and all', async () => {
+    let failed = 0;
+    await using api = await startTroubledApi(
+      listing((_request, page) => (page === 8 && failed++ < 2 ? { status: 503 } : undefined), 50),
+    );
+    const read = await readAll({ url: api.url, pagination: pagesWithTotal });
+    expect(read.records).toHaveLength(100);
+  });
+
   test('a total that is far too high is not believed for long', async () => {
     await using api = await startTroubledApi(listing(() => undefined, 1_000_000));
     const read = await readAll({ url: api.url, pagination: pagesWithTotal });
