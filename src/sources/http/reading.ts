@@ -16,7 +16,7 @@ export type Outcome =
 
 const count = z.int().min(0);
 
-/** What a ResumePoint's token holds: the page, the page size in use, and what the doctor had counted before it. */
+/** What a ResumePoint's token holds: the page, the page size in use, and what the doctor had counted up to it. */
 const token = z.object({
   style: z.string(),
   place: z.discriminatedUnion('kind', [
@@ -148,10 +148,10 @@ export class Reading {
   /** The chunk of a page with items, and the row numbers moved past it. */
   chunk(place: Place, page: Page, label: string, size: PageSize = {}): { chunk: RecordChunk; diagnosis: Diagnosis } {
     const { items } = page;
-    const before = this.doctor.tally;
     const diagnosis = this.doctor.examine(items, page.fingerprint, label);
     const { style } = this.settings.pagination;
-    const own: Token = { style, place, tally: before, ...size };
+    // With this page counted: a resume that starts at it can not see what it shares with the page before.
+    const own: Token = { style, place, tally: this.doctor.tally, ...size };
     this.#behind.push({ row: this.#row, token: own });
     if (this.#behind.length > lookBack) this.#behind.shift();
     const { records, defects } = recordsOf(page, diagnosis.duplicates);
