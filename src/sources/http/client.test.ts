@@ -59,7 +59,9 @@ describe('retries', () => {
     let asked = 0;
     await using api = await startTroubledApi((request) => {
       const refused = request.query.get('page') === '3' && asked++ === 0;
-      return refused ? { status: 429, headers: { 'retry-after': header() } } : { ...page(request), delay: 20 };
+      return refused
+        ? { status: 429, headers: { 'retry-after': header() } }
+        : { ...page(request), delay: request.query.get('page') === '2' ? 150 : 0 };
     });
     const read = await readAll({ url: api.url, parallel: 2, pagination: pages });
     expect(read.records).toEqual(records);
