@@ -221,12 +221,13 @@ class Run {
       this.#tally.problem({ name: 'run-folder', message, incomplete: false });
       this.#context.log.warn({}, message);
     };
+    this.#rejects = new RejectFile(join(runDir, 'rejects.ndjson'), failed);
     try {
       await mkdir(runDir, { recursive: true });
+      await this.#rejects.clear();
     } catch (error) {
       failed(error);
     }
-    this.#rejects = new RejectFile(join(runDir, 'rejects.ndjson'), failed);
   }
 
   #status(): RunStatus {

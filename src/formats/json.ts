@@ -36,3 +36,11 @@ function exactNumber(digits: string): number | LosslessNumber {
 export function stringifyJson(value: unknown): string | undefined {
   return stringify(value);
 }
+
+/** Text that is JSON already, on its way into a column: it is written as it stands, whatever the column's type. */
+export class JsonText {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}

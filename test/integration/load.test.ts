@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -242,6 +242,26 @@ describe('bad records', () => {
     expect((await db.client.query('SELECT a::text, b::text, c FROM t')).rows).toEqual([
       { a: '1.10', b: '9007199254740993', c: '1.10' },
     ]);
+  });
+
+  test('a cast to json is written as json, not as a text that holds json', async () => {
+    await db.client.query('CREATE TABLE t (j jsonb, t text)');
+    const columns = { j: { from: 'a', cast: 'json' }, t: { from: 'a', cast: 'json' } } as const;
+    await load({ source: iterable([{ a: { b: 'c' } }, { a: 'd' }]), sink: into('t'), columns });
+    expect((await db.client.query('SELECT * FROM t')).rows).toEqual([
+      { j: { b: 'c' }, t: '{"b":"c"}' },
+      { j: 'd', t: '"d"' },
+    ]);
+  });
+
+  test('a run folder used again holds the rejects of the last run only', async () => {
+    await db.client.query('CREATE TABLE t (id int)');
+    const bad = () => load({ source: iterable([{ id: 'x' }]), sink: into('t'), runDir: folder });
+    await bad();
+    expect(rejectsIn(await bad()).length).toBe(1);
+    const good = await load({ source: iterable([{ id: 1 }]), sink: into('t'), runDir: folder });
+    expect(good.rejectsFile).toBeNull();
+    expect(existsSync(join(folder, 'rejects.ndjson'))).toBe(false);
   });
 
   test('a field that no column takes is refused where it appears, and an error when it is in the sample', async () => {
