@@ -1,5 +1,6 @@
 import type { Batch } from './batch.js';
 import type { Context } from './context.js';
+import type { Ledger } from './ledger.js';
 import type { Cell, Reject } from './record.js';
 
 /** How sure a sink can be of one write a record. The report says it in these words. */
@@ -10,6 +11,8 @@ export interface SinkTraits {
   readonly maxBatchRows: number;
   readonly maxBatchBytes: number;
   readonly guarantee: Guarantee;
+  /** A record written again replaces itself; false where it would be there twice. */
+  readonly rewrites: boolean;
 }
 
 /** What is about to arrive, known before the first row is sent. */
@@ -67,8 +70,8 @@ export type RunStatus =
   | 'interrupted';
 
 /**
- * Where records go. Life: `plan` once, `open` once (not in a dry run), `write` many times in parallel, `finish` once if
- * `open` succeeded, then disposed, whatever happened.
+ * Where records go. Life: `plan` once, `open` once (not in a dry run), `write` many times in parallel, then disposed,
+ * whatever happened.
  */
 export interface Sink extends AsyncDisposable {
   /** The name users know it by: `postgres`. */
@@ -78,18 +81,18 @@ export interface Sink extends AsyncDisposable {
   readonly traits: SinkTraits;
   /** Target columns that tell records apart, where there are any. */
   readonly key?: readonly string[];
+  /** The ledger the sink keeps itself, in the transaction of each batch. */
+  readonly ledger?: Ledger;
   /** Connects and matches the intake with the target. Throws SinkError that names the column and the remedy. */
   plan(intake: Intake, context: Context): Promise<SinkPlan>;
-  /** Makes ready what `plan` promised: creates the table if asked to, registers the run in the ledger. */
+  /** Makes ready what `plan` promised: creates the table if asked to. */
   open(context: Context): Promise<void>;
   /**
    * Called in parallel, at most `SinkPlan.free` at once. Resolves when every row is written or listed in `rejects`,
-   * and the batch's spans are settled, in one transaction where the target has them.
+   * and the batch's spans are settled, in one transaction, where the sink has a ledger and the context asks for it.
    * Throws NotWritten (nothing of the batch landed) or InDoubt (some or all of it may have).
    */
   write(batch: Batch, context: Context): Promise<WriteResult>;
   /** Pure; by codes (SQLSTATE, errno), never by message text. */
   classify(error: unknown): FailureClass;
-  /** Notes in the ledger how the run ended. */
-  finish(status: RunStatus, context: Context): Promise<void>;
 }
