@@ -87,12 +87,7 @@ async function smallLedger(client: pg.Client): Promise<LedgerStatements> {
 }
 
 /** Reads from the catalog what a writer needs to know of a table. `table` is quoted as SQL has it. */
-async function targetOf(
-  client: pg.Client,
-  table: string,
-  mode: Mode,
-  key: readonly string[] = [],
-): Promise<Target> {
+async function targetOf(client: pg.Client, table: string, mode: Mode, key: readonly string[] = []): Promise<Target> {
   const version = await client.query("SELECT current_setting('server_version_num')::int AS version");
   const { rows } = await client.query(
     `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, t.typtype = 'd' AS domain,
