@@ -13,8 +13,6 @@ export interface Context {
   readonly job: string;
   /** Raised by each resume. A holder of an older epoch may no longer write. 0 before the run has begun. */
   readonly epoch: number;
-  /** False when nothing is to be kept in a ledger: the sink then settles nothing. */
-  readonly ledger: boolean;
   /** Aborted when the work is to be abandoned at once. */
   readonly signal: AbortSignal;
   readonly log: Log;

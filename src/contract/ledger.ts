@@ -20,8 +20,10 @@ export interface RunRequest {
   readonly resume: 'no' | 'latest' | { readonly run: string };
   readonly source: string;
   readonly sink: string;
-  /** Host and process. */
+  /** Host, process, and what in it holds. */
   readonly holder: string;
+  /** False when another holder is certainly gone, such as a process of this host that has ended: it needn't be waited for. */
+  mayBeAlive(holder: string): boolean;
   /** Kept with a run when it starts: its columns, and what each split looked like. */
   readonly columns: readonly string[];
   readonly fingerprints: Readonly<Record<string, string>>;

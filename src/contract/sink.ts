@@ -89,7 +89,7 @@ export interface Sink extends AsyncDisposable {
   open(context: Context): Promise<void>;
   /**
    * Called in parallel, at most `SinkPlan.free` at once. Resolves when every row is written or listed in `rejects`,
-   * and the batch's spans are settled, in one transaction, where the sink has a ledger and the context asks for it.
+   * and the batch's spans are settled, in one transaction, where the sink keeps a ledger.
    * Throws NotWritten (nothing of the batch landed) or InDoubt (some or all of it may have).
    */
   write(batch: Batch, context: Context): Promise<WriteResult>;

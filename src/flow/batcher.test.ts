@@ -35,7 +35,7 @@ async function batches(
   const channel = new ByteChannel<Arrival>(Number.POSITIVE_INFINITY);
   let start = { row: 0, token: null as unknown };
   for (const chunk of arriving) {
-    await channel.put({ chunk, start, bytes: chunk.bytes }, never);
+    await channel.put({ chunk, start, bytes: chunk.bytes, first: 0, last: chunk.span.rows }, never);
     start = chunk.span.next;
   }
   channel.close();
@@ -119,7 +119,7 @@ describe('Batcher', () => {
       age: 20,
     });
     const [chunk] = chunks('records', [3]);
-    await channel.put({ chunk: chunk!, start: { row: 0, token: null }, bytes: 1 }, never);
+    await channel.put({ chunk: chunk!, start: { row: 0, token: null }, bytes: 1, first: 0, last: 3 }, never);
     const batch = await batcher.next(never);
     expect(batch?.rows).toBe(3);
     expect(batcher.cuts.age).toBe(1);
@@ -133,7 +133,7 @@ describe('Batcher', () => {
       age: 1_000,
     });
     const [chunk] = chunks('records', [3]);
-    await channel.put({ chunk: chunk!, start: { row: 0, token: null }, bytes: 1 }, never);
+    await channel.put({ chunk: chunk!, start: { row: 0, token: null }, bytes: 1, first: 0, last: 3 }, never);
     channel.fail(new Error('source died'));
     expect((await batcher.next(never))?.rows).toBe(3);
     await expect(batcher.next(never)).rejects.toThrow('source died');

@@ -18,6 +18,9 @@ export interface Arrival {
   readonly bytes: number;
   readonly chunk: Chunk;
   readonly start: ResumePoint;
+  /** The rows of the chunk that are to be written: `[first, last)`. */
+  readonly first: number;
+  readonly last: number;
 }
 
 /** Cuts batches out of chunks, by rows, bytes and age, and counts why. One caller at a time. */
@@ -91,8 +94,8 @@ export class Batcher {
     return batch;
   }
 
-  #slice({ chunk, start }: Arrival): Slice {
-    const slice = { chunk, first: 0, last: chunk.span.rows, start };
+  #slice({ chunk, start, first, last }: Arrival): Slice {
+    const slice = { chunk, first, last, start };
     return chunk.kind === 'csv' ? { ...slice, csv: this.#csvMapper(chunk) } : slice;
   }
 

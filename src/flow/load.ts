@@ -1,13 +1,27 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Batch, Context, Log, ReadContext, Report, RunStatus, WriteResult } from '../contract/index.js';
-import { SluiceError } from '../errors.js';
+import type {
+  Batch,
+  Checkpoint,
+  Context,
+  Ledger,
+  Log,
+  ReadContext,
+  Report,
+  RunRequest,
+  RunStatus,
+  WriteResult,
+} from '../contract/index.js';
+import { ConfigError, SluiceError } from '../errors.js';
 import { fixed } from '../gate/fixed.js';
 import { Limiter } from '../gate/limiter.js';
+import { mayBeAlive, thisHolder } from '../ledger/holder.js';
+import { progressOf, type SplitProgress } from '../ledger/progress.js';
 import { RejectFile } from '../rejects/reject-file.js';
 import { Tally } from '../telemetry/tally.js';
 import { type Arrival, Batcher } from './batcher.js';
+import { begin } from './begin.js';
 import { ByteChannel } from './channel.js';
 import { Coverage } from './coverage.js';
 import { dispatch } from './dispatch.js';
@@ -15,8 +29,9 @@ import { LoadError } from './load-error.js';
 import { type ColumnSpec, compileKey } from './mapping.js';
 import { checkOptions, type DryRun, type LoadOptions, type Settings } from './options.js';
 import { jobId, type Prepared, prepare } from './prepare.js';
-import { readSource } from './reader.js';
+import { listSplits, readSource } from './reader.js';
 import { writeReport } from './report.js';
+import { refuseChanged, unsettled } from './resume.js';
 import { Stop } from './stop.js';
 import { writeBatch } from './writer.js';
 
@@ -31,6 +46,8 @@ const backoff = { first: 50, longest: 2_000, total: 60_000 };
 /** Milliseconds that batches in flight are given to end once another has failed for good. */
 const grace = 5_000;
 const progressEvery = 100;
+/** Milliseconds between signs of life; a third of the ledger's lease. */
+const heartbeatEvery = 5_000;
 
 /**
  * Moves all records of `source` into `sink`; both are disposed at the end, whatever happened.
@@ -57,9 +74,13 @@ class Run {
   readonly #options: LoadOptions;
   readonly #settings: Settings;
   readonly #stop: Stop;
-  readonly #context: Context;
+  #context: Context;
   readonly #tally = new Tally();
-  readonly #coverage = new Coverage();
+  #coverage = new Coverage();
+  /** What an earlier part of the run settled. */
+  #before: ReadonlyMap<string, SplitProgress> = new Map();
+  /** Rows in front of the points from which reading goes on. */
+  #passedUnread = 0;
   readonly #startedAt = new Date();
   #limiter: Limiter;
   #rejects: RejectFile | undefined;
@@ -74,7 +95,7 @@ class Run {
     this.#context = {
       run: newRunId(this.#startedAt),
       job: jobId(options.source, options.sink),
-      epoch: 1,
+      epoch: 0,
       signal: this.#stop.writing,
       log: options.log ?? silent,
     };
@@ -116,36 +137,110 @@ class Run {
   /** Reads, writes, and leaves the outcome in the figures and in what stopped it. */
   async #move(): Promise<void> {
     const { sink } = this.#options;
-    const prepared = await this.#prepare();
+    const before = await this.#findBefore();
+    const prepared = await this.#prepare(before);
     for (const note of prepared.plan.notes) this.#context.log.info({}, note);
-    // Nothing was read, and so no column is known: there is nothing to make ready.
-    if (prepared.plan.columns.length === 0) {
+    const nothingToWrite = prepared.plan.columns.length === 0;
+    if (nothingToWrite && before === undefined) {
+      // Nothing was read, and so no column is known: there is nothing to make ready.
       this.#cutShort = this.#stop.reading.aborted;
       return;
     }
-    await sink.open(this.#context);
+    if (!nothingToWrite) await sink.open(this.#context);
+    await this.#begin(prepared);
     this.#limiter = new Limiter(fixed(this.#workers(prepared.plan.free)));
+    const beating = this.#ledger && setInterval(() => void this.#beat(), heartbeatEvery);
     try {
       await this.#pump(prepared);
     } catch (error) {
       this.#stop.halt(error, grace);
+    } finally {
+      clearInterval(beating);
     }
-    await sink.finish(this.#status(), this.#context);
+    if (this.#stop.cause === undefined) this.#reconcile();
+    await this.#ledger?.finish(this.#status(), this.#context);
   }
 
-  #prepare(): Promise<Prepared> {
-    const { source, sink, columns, ignoreExtra = false } = this.#options;
+  get #ledger(): Ledger | undefined {
+    return this.#options.sink.ledger ?? this.#options.ledger;
+  }
+
+  get #resume(): RunRequest['resume'] {
+    const { resume = false } = this.#options;
+    if (typeof resume === 'string') return { run: resume };
+    return resume ? 'latest' : 'no';
+  }
+
+  /** What a resume goes on with, as far as can be seen before the run is taken over. */
+  async #findBefore(): Promise<Checkpoint | undefined> {
+    if (this.#resume === 'no') return undefined;
+    if (this.#ledger === undefined) {
+      throw new ConfigError('no-ledger', 'there is nothing to resume from: this load keeps no ledger');
+    }
+    return await this.#ledger.find({ job: this.#context.job, resume: this.#resume }, this.#stop.writing);
+  }
+
+  /** Starts the run or takes it over. What is settled now stays so, and is what the reading goes by. */
+  async #begin({ plan, fingerprints }: Prepared): Promise<void> {
+    if (this.#ledger === undefined) {
+      this.#context = { ...this.#context, epoch: 1 };
+      return;
+    }
+    const { source, sink, wait = false } = this.#options;
+    const request: RunRequest = {
+      run: this.#context.run,
+      job: this.#context.job,
+      resume: this.#resume,
+      source: source.identity,
+      sink: sink.identity,
+      holder: thisHolder(this.#context.run),
+      mayBeAlive,
+      columns: plan.columns,
+      fingerprints,
+    };
+    const checkpoint = await begin(this.#ledger, request, wait, this.#stop.writing, this.#context.log);
+    this.#context = { ...this.#context, run: checkpoint.run, epoch: checkpoint.epoch };
+    this.#before = progressOf(checkpoint.spans);
+    this.#coverage = new Coverage(this.#before);
+    this.#tally.goOnAfter(checkpoint.rejected);
+    if (!checkpoint.resumed) return;
+    this.#context.log.info({ run: checkpoint.run, epoch: checkpoint.epoch }, 'the run is gone on with');
+    for await (const reject of this.#ledger.rejects(checkpoint.run, this.#stop.writing))
+      this.#rejects?.append([reject]);
+  }
+
+  async #beat(): Promise<void> {
+    try {
+      await this.#ledger?.heartbeat(this.#context);
+    } catch (error) {
+      // A server that can't be reached is the batches' to find out; a run taken over is over.
+      if (this.#options.sink.classify(error) === 'fatal') this.#stop.halt(error, grace);
+    }
+  }
+
+  async #prepare(before?: Checkpoint): Promise<Prepared> {
+    const { source, sink, columns, ignoreExtra = false, force = false } = this.#options;
     const reading: ReadContext = {
       ...this.#context,
       signal: this.#stop.reading,
       limit: this.#settings.limit,
+      strict: before !== undefined && !sink.traits.rewrites && !force,
       keyOf: sink.key && sink.key.length > 0 ? compileKey(columns, sink.key) : undefined,
       problem: (problem) => {
         this.#tally.problem(problem);
         this.#context.log.warn(problem, problem.message);
       },
     };
-    return prepare(readSource(source, reading, this.#tally), sink, columns, ignoreExtra, this.#context);
+    const splits = await listSplits(source, reading, this.#tally);
+    if (before !== undefined && !force) refuseChanged(splits, before);
+    const progress = progressOf(before?.spans ?? []);
+    for (const [split, { point }] of progress) {
+      this.#coverage.read(split, point?.row ?? 0);
+      this.#passedUnread += point?.row ?? 0;
+    }
+    const arrivals = readSource(source, splits, progress, reading, this.#tally);
+    const known = before?.columns ?? [];
+    return await prepare(arrivals, splits, sink, columns, ignoreExtra, known, this.#context);
   }
 
   async #pump({ arrivals, mapper, textual }: Prepared): Promise<void> {
@@ -170,10 +265,15 @@ class Run {
 
   async #feed(arrivals: AsyncIterable<Arrival>, channel: ByteChannel<Arrival>): Promise<void> {
     try {
+      this.#count(this.#passedUnread, this.#passedUnread);
       for await (const arrival of arrivals) {
-        await channel.put(arrival, this.#stop.dispatching);
         const { split, from, rows } = arrival.chunk.span;
-        this.#tally.read += rows;
+        let left = 0;
+        for (const part of unsettled(arrival, this.#before.get(split)?.settled)) {
+          await channel.put(part, this.#stop.dispatching);
+          left += part.last - part.first;
+        }
+        this.#count(rows, rows - left);
         this.#coverage.read(split, from + rows);
       }
       this.#cutShort = this.#stop.reading.aborted;
@@ -183,6 +283,11 @@ class Run {
       if (this.#stop.reading.aborted) channel.close();
       else channel.fail(error);
     }
+  }
+
+  #count(read: number, passed: number): void {
+    this.#tally.read += read;
+    this.#tally.passed(passed);
   }
 
   #write(batch: Batch): Promise<void> {
@@ -202,7 +307,7 @@ class Run {
     this.#tally.settled(part, result);
     this.#coverage.settle(part.spans);
     this.#rejects?.append(result.rejects);
-    const { rejected, read } = this.#tally;
+    const { rejectedInAll: rejected, read } = this.#tally;
     if (this.#settings.budget.exceeded(rejected, read)) this.#stop.halt(new TooManyRejects(rejected, read), grace);
   }
 
@@ -237,12 +342,11 @@ class Run {
     if (cause !== undefined) return 'failed';
     if (this.#cutShort) return 'interrupted';
     if (this.#tally.problems.some((problem) => problem.incomplete)) return 'incomplete';
-    return this.#tally.rejected > 0 ? 'complete-with-rejects' : 'complete';
+    return this.#tally.rejectedInAll > 0 ? 'complete-with-rejects' : 'complete';
   }
 
   async #end(): Promise<Report> {
     const { runDir } = this.#options;
-    if (this.#stop.cause === undefined) this.#reconcile();
     const report = this.#report();
     if (runDir !== undefined) await writeReport(report, runDir, this.#context.log);
     this.#context.log.info(report, 'the run has ended');
@@ -254,15 +358,27 @@ class Run {
   #reconcile(): void {
     const { lost, doubled } = this.#coverage.faults;
     if (lost === 0 && doubled === 0 && this.#tally.reconciled) return;
-    const { read, written, unchanged, duplicate, rejected } = this.#tally;
-    const figures = `read ${read}, written ${written}, unchanged ${unchanged}, duplicate ${duplicate}, rejected ${rejected}, never settled ${lost}, settled twice ${doubled}`;
+    const { read, written, unchanged, duplicate, rejectedInAll, skipped } = this.#tally;
+    const figures = `read ${read}, written ${written}, unchanged ${unchanged}, duplicate ${duplicate}, rejected ${rejectedInAll}, skipped ${skipped}, never settled ${lost}, settled twice ${doubled}`;
     const message = `the figures do not add up (${figures}): this is a fault in Sluice, please report it`;
     this.#stop.halt(new SluiceError('not-reconciled', message), 0);
   }
 
   #report(): Report {
     const { source, sink, runDir } = this.#options;
-    const { read, written, unchanged, duplicate, rejected, bytes, seconds, batches, retries, problems } = this.#tally;
+    const {
+      read,
+      written,
+      unchanged,
+      duplicate,
+      rejectedInAll: rejected,
+      skipped,
+      bytes,
+      seconds,
+      batches,
+      retries,
+      problems,
+    } = this.#tally;
     const status = this.#status();
     return {
       status,
@@ -276,7 +392,7 @@ class Run {
       unchanged,
       duplicate,
       rejected,
-      skipped: 0,
+      skipped,
       bytes,
       seconds: Math.round(seconds * 1000) / 1000,
       batches,

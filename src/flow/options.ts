@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { Log, Sink, Snapshot, Source } from '../contract/index.js';
+import type { Ledger, Log, Sink, Snapshot, Source } from '../contract/index.js';
 import { ConfigError } from '../errors.js';
 import type { Columns } from './mapping.js';
 import { RejectBudget } from './reject-budget.js';
@@ -21,6 +21,17 @@ export interface LoadOptions {
   readonly ignoreExtra?: boolean;
   /** Folder for rejects.ndjson and report.json; made when missing. Default: none. */
   readonly runDir?: string;
+  /**
+   * Go on where an earlier run of the same job stopped: its latest (`true`; the first is started when there is none), or
+   * the one of this name. Needs a ledger. Default false: a new run.
+   */
+  readonly resume?: boolean | string;
+  /** Resume although the source is no longer what it was. Default false. */
+  readonly force?: boolean;
+  /** Wait while another holder runs the same job. Default false: an error that names the holder. */
+  readonly wait?: boolean;
+  /** Where account is kept of what is written, for a sink that does not do so itself. Default: the sink's own, or none. */
+  readonly ledger?: Ledger;
   /** Abandons the load at once; what is committed stays. */
   readonly signal?: AbortSignal;
   /** Stops reading, finishes what was read, and ends as `interrupted`. */

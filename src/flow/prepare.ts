@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Cell, Context, Row, Sink, SinkPlan, Source } from '../contract/index.js';
+import type { Cell, Context, Row, Sink, SinkPlan, Source, Split } from '../contract/index.js';
 import { parseCsvRecord } from '../formats/csv-record.js';
 import { type Slice, SlicedBatch } from './batch.js';
 import type { Arrival } from './batcher.js';
@@ -19,6 +19,8 @@ export interface Prepared {
   readonly plan: SinkPlan;
   readonly mapper: Mapper;
   readonly textual: boolean;
+  /** Of the splits that have one. */
+  readonly fingerprints: Readonly<Record<string, string>>;
 }
 
 /** A job's name: its source, target, mode and key; never workers, batch size or secrets. */
@@ -29,19 +31,22 @@ export function jobId(source: Source, sink: Sink): string {
     .slice(0, 16);
 }
 
-/** Reads a sample, and has the sink match it with the target. Nothing is changed yet. */
+/** Reads a sample, and has the sink match it, and the columns of an earlier part of the run, with the target. Nothing is changed yet. */
 export async function prepare(
   arrivals: AsyncGenerator<Arrival, void, void>,
+  splits: readonly Split[],
   sink: Sink,
   columns: Columns | undefined,
   ignoreExtra: boolean,
+  before: readonly string[],
   context: Context,
 ): Promise<Prepared> {
   const { sample, rest } = await takeSample(arrivals);
   const textual = sample[0] !== undefined && isTextual(sample[0].chunk, columns);
   const rows = sample.flatMap((arrival) => sampledRows(arrival, columns));
   const layouts = sample.flatMap(({ chunk }) => (chunk.kind === 'csv' ? [chunk.layout] : []));
-  const names = columnNames(columns, layouts, rows);
+  // A run that is gone on with may have met fields in its first part that this sample lacks.
+  const names = [...new Set([...before, ...columnNames(columns, layouts, rows)])];
   const plan =
     names.length > 0
       ? await sink.plan(
@@ -56,6 +61,7 @@ export async function prepare(
     plan,
     mapper,
     textual,
+    fingerprints: Object.fromEntries(splits.flatMap(({ id, fingerprint }) => (fingerprint ? [[id, fingerprint]] : []))),
   };
 }
 

@@ -21,7 +21,7 @@ function batchOf(rows: number): Batch {
 class ScriptedSink implements Sink {
   readonly name = 'scripted';
   readonly identity = 'scripted';
-  readonly traits = { maxBatchRows: 1e6, maxBatchBytes: 1e9, guarantee: 'at least once' } as const;
+  readonly traits = { maxBatchRows: 1e6, maxBatchBytes: 1e9, guarantee: 'at least once', rewrites: false } as const;
   readonly held: number[] = [];
   readonly tries: number[][] = [];
   readonly #judge: (numbers: number[], attempt: number) => Error | undefined;
@@ -33,7 +33,6 @@ class ScriptedSink implements Sink {
     return { columns: ['n'], statements: [], notes: [] };
   }
   async open() {}
-  async finish() {}
   async [Symbol.asyncDispose]() {}
   async write(batch: Batch): Promise<WriteResult> {
     const numbers: number[] = [];

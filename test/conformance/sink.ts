@@ -43,7 +43,18 @@ async function opened(sink: Sink, run = 'conformance-run'): Promise<Context> {
   const context = contextOf(run);
   await sink.plan(intake, context);
   await sink.open(context);
-  return context;
+  const request = {
+    ...context,
+    resume: 'no',
+    source: 's',
+    sink: sink.identity,
+    holder: 'suite',
+    mayBeAlive: () => true,
+    columns,
+    fingerprints: {},
+  } as const;
+  const begun = await sink.ledger?.begin(request, context.signal);
+  return { ...context, epoch: begun?.epoch ?? 1 };
 }
 
 const total = ({ written, unchanged, duplicate, rejects }: WriteResult) =>
@@ -67,7 +78,7 @@ export function sinkConformance(subject: SinkSubject): void {
     const result = await sink.write(batchOf(numbered(1_000)), context);
     expect(result).toMatchObject({ written: 1_000, unchanged: 0, duplicate: 0, rejects: [] });
     expect(await target.held()).toEqual(numbered(1_000));
-    await sink.finish('complete', context);
+    await sink.ledger?.finish('complete', context);
   });
 
   test('is called in parallel', async () => {

@@ -1,17 +1,18 @@
-import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { z } from 'zod';
-import type { Batch, Context, Intake, RunStatus, Sink, SinkPlan, WriteResult } from '../../contract/index.js';
+import type { Batch, Context, Intake, Ledger, Sink, SinkPlan, SinkTraits, WriteResult } from '../../contract/index.js';
 import { ConfigError, SluiceError } from '../../errors.js';
 import { type Address, describeServer, parseAddress } from './address.js';
 import { parseTableName, quoteName, readSession, readTable, type Session, type TableName } from './catalog.js';
 import { createMissing, planCreation, rehearse } from './create.js';
 import { classify, explainConnect, explainRefusal } from './errors.js';
-import { beginRun, endRun, inspectLedger, ledgerStatements, makeLedger } from './ledger.js';
+import { PostgresLedger } from './ledger.js';
+import { inspectLedger } from './ledger-tables.js';
 import { type Match, match, missingTable, type Wish } from './match.js';
 import { type PostgresOptions, postgresOptions } from './options.js';
 import { createPool, type Pool, withClient } from './pool.js';
+import { ledgerStatements, noLedger } from './settle.js';
 import { describeWrite } from './statements.js';
 import { createWriter, type Writer } from './write.js';
 
@@ -21,8 +22,6 @@ export { type PostgresOptions, postgresOptions } from './options.js';
 const maxBatchRows = 50_000;
 /** Each batch in flight holds its bytes, and again what is encoded of them: 16 of these fit into 128 MB with the rest. */
 const maxBatchBytes = 1024 * 1024;
-/** How long `finish` tries to reach the server, in ms; the run's own signal may be aborted by then. */
-const patience = 10_000;
 /** What surrounds the writing is tried this often when the connection is lost, with pauses that grow by this, in ms. */
 const tries = 6;
 const pause = 150;
@@ -35,9 +34,11 @@ const pause = 150;
 export function postgres(options: PostgresOptions): Sink {
   const parsed = postgresOptions.safeParse(options);
   if (!parsed.success) throw new ConfigError('bad-option', `sink postgres: ${z.prettifyError(parsed.error)}`);
-  const { url, table, mode, key, create } = parsed.data;
-  return new PostgresSink(parseAddress(url), parseTableName(table), { mode, key, create });
+  const { url, table, mode, key, create, ledger } = parsed.data;
+  return new PostgresSink(parseAddress(url), parseTableName(table), { mode, key, create, ledger });
 }
+
+type Wishes = Wish & { readonly create: boolean; readonly ledger: boolean };
 
 /** What `plan` found, for `open`. */
 interface Found {
@@ -50,17 +51,18 @@ interface Found {
 class PostgresSink implements Sink {
   readonly name = 'postgres';
   readonly identity: string;
-  readonly traits = { maxBatchRows, maxBatchBytes, guarantee: 'exactly once' } as const;
+  readonly traits: SinkTraits;
+  readonly ledger?: Ledger;
   readonly classify = classify;
   readonly #address: Address;
   readonly #table: TableName;
-  readonly #wish: Wish & { readonly create: boolean };
+  readonly #wish: Wishes;
   readonly #pool: Pool;
   #key: readonly string[];
   #found: Found | undefined;
   #writer: Writer | undefined;
 
-  constructor(address: Address, table: TableName, wish: Wish & { readonly create: boolean }) {
+  constructor(address: Address, table: TableName, wish: Wishes) {
     const { mode, key } = wish;
     this.identity = [describeServer(address), quoteName(table), mode, ...(key.length > 0 ? [key.join(',')] : [])].join(
       ' ',
@@ -70,6 +72,9 @@ class PostgresSink implements Sink {
     this.#wish = wish;
     this.#key = key;
     this.#pool = createPool(address);
+    const guarantee = wish.ledger ? 'exactly once' : wish.mode === 'append' ? 'at least once' : 'idempotent';
+    this.traits = { maxBatchRows, maxBatchBytes, guarantee, rewrites: wish.mode !== 'append' };
+    if (wish.ledger) this.ledger = new PostgresLedger((signal, work) => this.#ask(signal, work));
   }
 
   /** As given, or after `plan` the primary key where the mode needs a key and none was given. */
@@ -81,8 +86,8 @@ class PostgresSink implements Sink {
     await this.#connect(context.signal);
     return await this.#ask(context.signal, async (client) => {
       const session = await readSession(client);
-      const ledger = await inspectLedger(client, session);
-      const notes = ledger === 'ready' ? [] : ['the schema sluice will be made: it keeps account of what is loaded'];
+      const ready = !this.#wish.ledger || (await inspectLedger(client, session)) === 'ready';
+      const notes = ready ? [] : ['the schema sluice will be made: it keeps account of what is loaded'];
       let creation: string | undefined;
       let matched = await this.#match(client, intake, session);
       if (matched === undefined) {
@@ -108,25 +113,23 @@ class PostgresSink implements Sink {
     if (found === undefined) throw new SluiceError('not-planned', 'plan comes before open');
     const { session, intake, creation } = found;
     await this.#ask(context.signal, async (client) => {
-      await makeLedger(client, session);
       if (creation !== undefined) await createMissing(client, creation);
       // Matched again: what is there now counts, whoever made it.
       const matched = await this.#match(client, intake, session);
       if (matched === undefined) throw await missingTable(client, this.#table, session);
       const { target } = matched;
-      await beginRun(client, context, this.identity, `${hostname()} ${process.pid}`);
       this.#key = target.key;
-      this.#writer = createWriter({ pool: this.#pool, target, ledger: ledgerStatements });
+      this.#writer = createWriter({
+        pool: this.#pool,
+        target,
+        ledger: this.#wish.ledger ? ledgerStatements : noLedger,
+      });
     });
   }
 
   async write(batch: Batch, context: Context): Promise<WriteResult> {
     if (this.#writer === undefined) throw new SluiceError('not-open', 'open comes before write');
     return await this.#writer.write(batch, context);
-  }
-
-  async finish(status: RunStatus, context: Context): Promise<void> {
-    await this.#ask(AbortSignal.timeout(patience), (client) => endRun(client, status, context));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

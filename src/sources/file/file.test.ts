@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, mkdir, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { Readable } from 'node:stream';
@@ -89,9 +89,22 @@ describe('file', () => {
     const path = await write('size.csv', csv);
     const gz = await write('size.csv.gz', gzipSync(csv));
     const source = file({ path: [path, gz], delimiter: ',' });
-    expect(await collect(source.splits(readContext()))).toEqual([{ id: path, bytes: csv.length }, { id: gz }]);
+    expect(await collect(source.splits(readContext()))).toMatchObject([{ id: path, bytes: csv.length }, { id: gz }]);
     expect(source.name).toBe('file');
     expect(source.identity).toBe(`file:${path},${gz} delimiter=","`);
+  });
+
+  test('a split has a fingerprint that changes with its content, its size and its time', async () => {
+    const fingerprint = async (path: string) => (await collect(file({ path }).splits(readContext())))[0]?.fingerprint;
+    const path = await write('print.csv', csv);
+    const first = await fingerprint(path);
+    expect(await fingerprint(path)).toBe(first);
+    await utimes(path, new Date(0), new Date(0));
+    const touched = await fingerprint(path);
+    expect(touched).not.toBe(first);
+    await write('print.csv', csv.replace('1', '2'));
+    await utimes(path, new Date(0), new Date(0));
+    expect(await fingerprint(path)).not.toBe(touched);
   });
 
   test('takes globs, sorted, each file once, and names files as the glob does', async () => {
@@ -106,7 +119,7 @@ describe('file', () => {
     expect(await found(`${base}/b.csv`, `${base}/*.csv`)).toEqual(['b.csv', 'a.csv', 'x[1].csv']);
     expect(await found(`${base}/x[1].csv`)).toEqual(['x[1].csv']);
     for (const start of [base, join(folder, 'globs')]) {
-      expect(await collect(file({ path: `${start}/a*` }).splits(readContext()))).toEqual([
+      expect(await collect(file({ path: `${start}/a*` }).splits(readContext()))).toMatchObject([
         { id: `${start}/a.csv`, bytes: csv.length },
       ]);
     }

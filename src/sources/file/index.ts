@@ -4,6 +4,7 @@ import type { ByteStream } from '../../formats/bytes.js';
 import { readCsv } from '../../formats/csv.js';
 import { readNdjson } from '../../formats/ndjson.js';
 import { fileBytes, standardInputBytes } from './file-bytes.js';
+import { fingerprintOf } from './fingerprint.js';
 import { gunzipped } from './gunzip.js';
 import { type FileOptions, fileOptions } from './options.js';
 import { findFiles, isPattern, lookAt, standardInput } from './paths.js';
@@ -34,8 +35,9 @@ export function file(options: FileOptions): Source {
       const files = await findFiles(paths, gzip);
       for (const { path } of files) formatOf(path, format);
       for (const { path, size, gzip } of files) {
+        const fingerprint = size === undefined ? undefined : await fingerprintOf(path);
         // How many bytes gzip holds is known only when it has been read.
-        yield size === undefined || gzip ? { id: path } : { id: path, bytes: size };
+        yield size === undefined || gzip ? { id: path, fingerprint } : { id: path, bytes: size, fingerprint };
       }
     },
 
