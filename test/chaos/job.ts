@@ -37,6 +37,10 @@ export class Job implements AsyncDisposable {
   url: string;
   readonly #folder: string;
   readonly #loaders = new Set<Loader>();
+  /** Errors a loader of this job may end with. */
+  readonly allowed = new Set<string>();
+  /** Those it ended with all the same. */
+  readonly #unexpected: string[] = [];
   /** When the last holder was killed. */
   #killedAt: number | undefined;
 
@@ -78,6 +82,7 @@ export class Job implements AsyncDisposable {
     void loader.ended.then((end) => {
       this.#loaders.delete(loader);
       this.arena.tally.ended(end.error?.code ?? end.report?.status ?? 'killed');
+      if (end.error !== undefined && !this.allowed.has(end.error.code)) this.#unexpected.push(describe(end));
     });
     return loader;
   }
@@ -90,14 +95,12 @@ export class Job implements AsyncDisposable {
     return true;
   }
 
-  /** Runs loaders until one says that all is done; those that fail with one of `allowed` are followed by another. */
-  async complete(allowed: readonly string[] = [], options: Partial<LoaderOptions> = {}): Promise<LoaderEnd> {
+  /** Runs loaders until one says that all is done; those that fail as they may are followed by another. */
+  async complete(options: Partial<LoaderOptions> = {}): Promise<LoaderEnd> {
     const deadline = performance.now() + watchdog;
     for (;;) {
       const end = await this.end(this.launch(options));
       if (end.error === undefined && end.report?.status.startsWith('complete')) return end;
-      const code = end.error?.code ?? end.report?.status ?? 'killed';
-      if (!allowed.includes(code)) throw new ChaosError(`a loader ended with ${describe(end)}`);
       if (performance.now() > deadline) throw new ChaosError(`no loader came to its end; the last: ${describe(end)}`);
       await sleep(100);
     }
@@ -105,7 +108,9 @@ export class Job implements AsyncDisposable {
 
   /** Waits for a loader's end, and fails with what the server is doing when there is none. */
   async end(loader: Loader): Promise<LoaderEnd> {
-    return await this.within(loader.ended, 'the end of a loader');
+    const end = await this.within(loader.ended, 'the end of a loader');
+    if (this.#unexpected.length > 0) throw new ChaosError(`a loader ended with ${this.#unexpected.join('; ')}`);
+    return end;
   }
 
   async within<Result>(waited: Promise<Result>, what: string, ms = watchdog): Promise<Result> {
@@ -138,7 +143,7 @@ FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_p
   async verify(): Promise<void> {
     const { tally } = this.arena;
     const { files } = this;
-    const again = await this.complete([], { wait: true });
+    const again = await this.complete({ wait: true });
     const table = await this.query(
       `SELECT count(*)::int AS count, count(DISTINCT id)::int AS ids, ${checksumSql} AS checksum FROM t`,
     );
