@@ -8,6 +8,8 @@ export interface LedgerStatements {
   fence(context: Context): readonly Statement[];
   /** Last before COMMIT: the batch's spans are settled and its rejects kept. */
   settle(spans: readonly Span[], rejects: readonly Reject[], context: Context): readonly Statement[];
+  /** Gives a row if these spans are settled; nothing to ask where no account is kept. */
+  settled(spans: readonly Span[], context: Context): Statement | undefined;
 }
 
 export const ledgerStatements: LedgerStatements = {
@@ -36,10 +38,17 @@ SELECT $1::text, * FROM unnest($6::text[], $7::bigint[], $8::text[], $9::text[],
       ],
     },
   ],
+
+  settled: ([span], { run }) =>
+    span && {
+      // They were settled together, so the first stands for all.
+      text: 'SELECT FROM sluice.span WHERE run = $1 AND split = $2 AND from_row = $3 AND rows = $4',
+      values: [run, span.split, span.from, span.rows],
+    },
 };
 
 /** For a sink that was told to keep no account. */
-export const noLedger: LedgerStatements = { fence: () => [], settle: () => [] };
+export const noLedger: LedgerStatements = { fence: () => [], settle: () => [], settled: () => undefined };
 
 function json(value: unknown): string | null {
   return stringifyJson(value) ?? null;
