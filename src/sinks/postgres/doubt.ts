@@ -5,6 +5,8 @@ import type { Pool } from './pool.js';
 import type { Statement } from './target.js';
 
 const pauseMs = 100;
+/** How long the server is asked once more when the load was stopped. */
+const lastWordMs = 1_000;
 
 /** A transaction whose COMMIT was sent and never answered. */
 export interface Doubtful {
@@ -17,34 +19,52 @@ export interface Doubtful {
  * Whether a transaction was committed whose COMMIT was sent and never answered. The server may still be working on it:
  * asked on new connections until it says. That it is over is told by its number; that it was committed only by what it
  * left behind, for a server that has crashed gives the numbers its log did not hold to others.
- * @throws InDoubt when the server can't be asked for `patienceMs`.
+ * @throws InDoubt when the server can't be asked for `patienceMs`, or not at once after `stop`.
  */
 export async function wasCommitted(
-  { xid, settled }: Doubtful,
+  doubtful: Doubtful,
   pool: Pool,
   patienceMs: number,
+  stop: AbortSignal,
   lost: unknown,
 ): Promise<boolean> {
-  const signal = AbortSignal.timeout(patienceMs);
   let last = lost;
-  while (!signal.aborted) {
+  const asked = async (signal: AbortSignal): Promise<boolean | undefined> => {
     try {
-      const [status] = await ask({ text: 'SELECT pg_xact_status($1::xid8)', values: [xid] }, pool, signal);
-      if (status?.[0] === 'in progress') throw new Error('the server is still at work on it');
-      if (settled === undefined || status?.[0] === 'aborted') return status?.[0] === 'committed';
-      return (await ask(settled, pool, signal)).length > 0;
+      return await askWhether(doubtful, pool, signal);
     } catch (error) {
-      // A transaction number the server has not reached yet: this server, after a failover, never saw the transaction.
-      if (isServerError(error) && error.code === '22023') return false;
       last = error;
+      return undefined;
     }
+  };
+  const signal = AbortSignal.any([stop, AbortSignal.timeout(patienceMs)]);
+  while (!signal.aborted) {
+    const committed = await asked(signal);
+    if (committed !== undefined) return committed;
     await sleep(pauseMs, undefined, { signal }).catch(() => {});
   }
+  const committed = stop.aborted ? await asked(AbortSignal.timeout(lastWordMs)) : undefined;
+  if (committed !== undefined) return committed;
   throw new InDoubt(
     'commit-in-doubt',
-    `the connection was lost at COMMIT, and the server could not be asked within ${Math.round(patienceMs / 1000)} s whether transaction ${xid} was committed: resume the run, its ledger knows`,
+    `the connection was lost at COMMIT, and the server could not be asked whether transaction ${doubtful.xid} was committed: resume the run, its ledger knows`,
     { cause: last },
   );
+}
+
+/** Undefined while the server is at work on it. */
+async function askWhether({ xid, settled }: Doubtful, pool: Pool, signal: AbortSignal): Promise<boolean | undefined> {
+  try {
+    const [row] = await ask({ text: 'SELECT pg_xact_status($1::xid8)', values: [xid] }, pool, signal);
+    const status = row?.[0];
+    if (status === 'in progress') return undefined;
+    if (settled === undefined || status === 'aborted') return status === 'committed';
+    return (await ask(settled, pool, signal)).length > 0;
+  } catch (error) {
+    // A number the server has not reached yet: after a crash or a failover it never saw the transaction.
+    if (isServerError(error) && error.code === '22023') return false;
+    throw error;
+  }
 }
 
 async function ask(statement: Statement, pool: Pool, signal: AbortSignal): Promise<Answer['rows']> {

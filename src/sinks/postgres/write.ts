@@ -16,8 +16,8 @@ import type { LedgerStatements } from './settle.js';
 import { encodeShapes } from './shapes.js';
 import type { Statement, Target, TargetColumn } from './target.js';
 
-/** How long a lost COMMIT is asked after. */
-const patienceMs = 30_000;
+/** How long a lost COMMIT is asked after: as long as a batch is tried again. */
+const patienceMs = 60_000;
 
 /** Rounds of judging and trying again before a batch is given back to be divided. */
 const rounds = 3;
@@ -182,7 +182,8 @@ class BatchWrite {
         // An error of the server came before COMMIT took effect, unless it is the one that ends the session.
         if (isServerError(error) && (await session.rollback(error))) throw error;
         session.close(error);
-        if (!(await wasCommitted(doubtful, this.#parts.pool, patienceMs, error))) throw error;
+        const { signal } = this.#context;
+        if (!(await wasCommitted(doubtful, this.#parts.pool, patienceMs, signal, error))) throw error;
       }
     }
     // COMMIT of a transaction that failed answers ROLLBACK.
