@@ -158,7 +158,7 @@ class Run {
       clearInterval(beating);
     }
     if (this.#stop.cause === undefined) this.#reconcile();
-    await this.#ledger?.finish(this.#status(), this.#context);
+    await this.#ledger?.finish(this.#status(), this.#context, this.#coverage.settled);
   }
 
   get #ledger(): Ledger | undefined {
