@@ -89,6 +89,28 @@ test('rows that a server confirmed and then lost in a crash are missed, and a re
   ]);
 });
 
+test('a server that is away for seconds when the run begins or ends costs time, and nothing else', async () => {
+  await using server = await startCrashingServer();
+  await server.query('CREATE TABLE t (id int)');
+  await using line = await lineTo(server.url);
+  let away = 0;
+  const seen = new Set<string>();
+  line.onSent = (data) => {
+    for (const words of ['INSERT INTO sluice.run', 'finished = now()']) {
+      if (!data.includes(words) || seen.has(words)) continue;
+      seen.add(words);
+      away = performance.now() + 3_000;
+    }
+    return performance.now() > away;
+  };
+  const report = await load({
+    source: iterable(Array.from({ length: 5_000 }, (_, id) => ({ id }))),
+    sink: postgres({ url: line.url, table: 't' }),
+  });
+  expect(seen.size).toBe(2);
+  expect(report).toMatchObject({ status: 'complete', written: 5_000 });
+});
+
 async function query(url: string, sql: string): Promise<unknown[]> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();

@@ -22,9 +22,10 @@ export { type PostgresOptions, postgresOptions } from './options.js';
 const maxBatchRows = 50_000;
 /** Each batch in flight holds its bytes, and again what is encoded of them: 16 of these fit into 128 MB with the rest. */
 const maxBatchBytes = 1024 * 1024;
-/** What surrounds the writing is tried this often when the connection is lost, with pauses that grow by this, in ms. */
-const tries = 6;
+/** What surrounds the writing is tried again for as long as a batch is, with pauses that grow up to the longest. Milliseconds. */
+const patience = 60_000;
 const pause = 150;
+const longestPause = 1_500;
 
 /**
  * A table of a PostgreSQL server, 13 to 18, as a sink: exactly once, in every mode, also behind a pooler in transaction
@@ -153,17 +154,21 @@ class PostgresSink implements Sink {
 
   /** Runs `work`, which may be run again from its start when the connection is lost under it. */
   async #ask<Result>(signal: AbortSignal, work: (client: pg.Client) => Promise<Result>): Promise<Result> {
+    let failingSince: number | undefined;
     for (let attempt = 1; ; attempt++) {
       try {
         return await withClient(this.#pool, signal, work);
       } catch (error) {
         if (signal.aborted) throw error;
-        if (attempt === tries || classify(error) !== 'retry') {
+        failingSince ??= performance.now();
+        const kind = classify(error);
+        const momentary = kind === 'retry' || kind === 'throttled';
+        if (!momentary || performance.now() - failingSince > patience) {
           throw error instanceof SluiceError && error.code !== 'connection-lost'
             ? error
             : explainRefusal(error, this.#address);
         }
-        await sleep(pause * attempt, undefined, { signal });
+        await sleep(Math.min(pause * attempt, longestPause), undefined, { signal });
       }
     }
   }

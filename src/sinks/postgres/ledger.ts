@@ -103,10 +103,10 @@ export class PostgresLedger implements Ledger {
   }
 
   async finish(status: RunStatus, { run, epoch }: Context, settled = 0): Promise<void> {
-    // The run's own signal may be aborted by now.
-    const lost = await this.#ask(AbortSignal.timeout(10_000), (client) =>
+    const complete = status === 'complete' || status === 'complete-with-rejects';
+    // The run's own signal may be aborted by now. Nobody waits long for a run that did not end well.
+    const lost = await this.#ask(AbortSignal.timeout(complete ? 60_000 : 10_000), (client) =>
       inTransaction(client, async () => {
-        const complete = status === 'complete' || status === 'complete-with-rejects';
         const lost = complete ? settled - (await settledRows(client, run)) : 0;
         const { rowCount } = await client.query(
           `UPDATE sluice.run SET status = $3, heartbeat = now(), finished = now() WHERE run = $1 AND epoch = $2`,
