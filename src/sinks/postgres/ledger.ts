@@ -15,7 +15,7 @@ import { parseJson } from '../../formats/json.js';
 import { readSession } from './catalog.js';
 import { codeOf, fenced } from './errors.js';
 
-import { inspectLedger, makeLedger } from './ledger-tables.js';
+import { beginShort, inspectLedger, makeLedger } from './ledger-tables.js';
 
 /** A holder whose heartbeat is older than this may be taken over. Milliseconds. */
 const lease = 15_000;
@@ -184,7 +184,7 @@ ORDER BY split COLLATE "C", "row" LIMIT ${pageOfRejects}`,
 }
 
 async function inTransaction<Result>(client: pg.Client, work: () => Promise<Result>): Promise<Result> {
-  await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+  await client.query(beginShort);
   try {
     const result = await work();
     await client.query('COMMIT');
