@@ -25,6 +25,7 @@ import { begin } from './begin.js';
 import { ByteChannel } from './channel.js';
 import { Coverage } from './coverage.js';
 import { dispatch } from './dispatch.js';
+import { startHeart } from './heartbeat.js';
 import { LoadError } from './load-error.js';
 import { type ColumnSpec, compileKey } from './mapping.js';
 import { checkOptions, type DryRun, type LoadOptions, type Settings } from './options.js';
@@ -149,13 +150,13 @@ class Run {
     if (!nothingToWrite) await sink.open(this.#context);
     await this.#begin(prepared);
     this.#limiter = new Limiter(fixed(this.#workers(prepared.plan.free)));
-    const beating = this.#ledger && setInterval(() => void this.#beat(), heartbeatEvery);
-    try {
-      await this.#pump(prepared);
-    } catch (error) {
-      this.#stop.halt(error, grace);
-    } finally {
-      clearInterval(beating);
+    {
+      using _heart = startHeart((signal) => this.#beat(signal), heartbeatEvery);
+      try {
+        await this.#pump(prepared);
+      } catch (error) {
+        this.#stop.halt(error, grace);
+      }
     }
     if (this.#stop.cause === undefined) this.#reconcile();
     await this.#ledger?.finish(this.#status(), this.#context, this.#coverage.settled);
@@ -209,12 +210,12 @@ class Run {
       this.#rejects?.append([reject]);
   }
 
-  async #beat(): Promise<void> {
+  async #beat(signal: AbortSignal): Promise<void> {
     try {
-      await this.#ledger?.heartbeat(this.#context);
+      await this.#ledger?.heartbeat({ ...this.#context, signal });
     } catch (error) {
       // A server that can't be reached is the batches' to find out; a run taken over is over.
-      if (this.#options.sink.classify(error) === 'fatal') this.#stop.halt(error, grace);
+      if (!signal.aborted && this.#options.sink.classify(error) === 'fatal') this.#stop.halt(error, grace);
     }
   }
 
