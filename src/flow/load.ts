@@ -148,7 +148,7 @@ class Run {
       return;
     }
     if (!nothingToWrite) await sink.open(this.#context);
-    await this.#begin(prepared);
+    await this.#begin(prepared, before);
     this.#limiter = new Limiter(fixed(this.#workers(prepared.plan.free)));
     {
       using _heart = startHeart((signal) => this.#beat(signal), heartbeatEvery);
@@ -182,7 +182,7 @@ class Run {
   }
 
   /** Starts the run or takes it over. What is settled now stays so, and is what the reading goes by. */
-  async #begin({ plan, fingerprints }: Prepared): Promise<void> {
+  async #begin({ plan, fingerprints }: Prepared, before: Checkpoint | undefined): Promise<void> {
     if (this.#ledger === undefined) {
       this.#context = { ...this.#context, epoch: 1 };
       return;
@@ -191,7 +191,8 @@ class Run {
     const request: RunRequest = {
       run: this.#context.run,
       job: this.#context.job,
-      resume: this.#resume,
+      // The one that was found, by which the reading goes, though another may be the latest by now.
+      resume: before === undefined ? this.#resume : { run: before.run },
       source: source.identity,
       sink: sink.identity,
       holder: thisHolder(this.#context.run),
