@@ -35,10 +35,13 @@ import { refuseChanged, unsettled } from './resume.js';
 import { Stop } from './stop.js';
 import { writeBatch } from './writer.js';
 
+const mebibyte = 1024 * 1024;
 /** Bytes that may lie between reader and batcher. */
-const channelBytes = 8 * 1024 * 1024;
-/** Bytes a batch at most; a sink may ask for less. */
-const batchBytes = 1024 * 1024;
+const channelBytes = 4 * mebibyte;
+/** Bytes of batches in flight, all workers together, as far as none has less than the least or more than the most. */
+const bytesInFlight = 8 * mebibyte;
+const leastBatchBytes = mebibyte / 4;
+const mostBatchBytes = 4 * mebibyte;
 /** Milliseconds a row waits for others of its batch. */
 const batchAge = 250;
 /** A batch that meets a fault of the moment is tried again for a minute. */
@@ -248,7 +251,7 @@ class Run {
     const channel = new ByteChannel<Arrival>(channelBytes);
     const batcher = new Batcher(channel, mapper, textual, {
       rows: Math.min(this.#settings.batchRows, traits.maxBatchRows),
-      bytes: Math.min(batchBytes, traits.maxBatchBytes),
+      bytes: Math.min(batchBytes(this.#limiter.limit), traits.maxBatchBytes),
       age: batchAge,
     });
     const fed = this.#feed(arrivals, channel);
@@ -438,6 +441,11 @@ class TooManyRejects extends SluiceError {
 }
 
 const silent: Log = { debug() {}, info() {}, warn() {} };
+
+/** Few workers are given large batches, for each ends in a commit that nothing else fills the wait of. */
+function batchBytes(workers: number): number {
+  return Math.min(mostBatchBytes, Math.max(leastBatchBytes, Math.floor(bytesInFlight / workers)));
+}
 
 /** Sorts by time, and is unique enough to name a folder. */
 function newRunId(at: Date): string {

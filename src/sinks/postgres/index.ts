@@ -20,8 +20,8 @@ export { type PostgresOptions, postgresOptions } from './options.js';
 
 /** Rows a batch may have, so that the arrays of the ledger and the server's staging stay small. */
 const maxBatchRows = 50_000;
-/** Each batch in flight holds its bytes, and again what is encoded of them: 16 of these fit into 128 MB with the rest. */
-const maxBatchBytes = 1024 * 1024;
+/** Each batch in flight holds its bytes, and again what is encoded of them. */
+const maxBatchBytes = 4 * 1024 * 1024;
 /** What surrounds the writing is tried this often when the connection is lost, with pauses that grow by this, in ms. */
 const tries = 6;
 const pause = 150;
