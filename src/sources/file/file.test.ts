@@ -124,7 +124,10 @@ describe('file', () => {
   });
 
   test.each<[FileOptions, RegExp]>([
-    [{ path: '-' }, /standard input has no name to tell its format by: give "format"/],
+    [
+      { path: '-' },
+      /standard input has no name to tell its format by: give "format" \(csv or ndjson; on the command line --format\)/,
+    ],
     [{ path: 'a.txt' }, /a\.txt doesn't tell its format/],
     [{ path: 'a.csv', header: false }, /header: a file without a header needs "fields"/],
     [{ path: 'a.csv', fields: ['a', 'a'] }, /fields: must name each field once/],

@@ -84,7 +84,7 @@ function formatOf(path: string, format: Format['format'] | undefined): Format {
   if (named) return named;
   const what =
     path === standardInput ? 'standard input has no name to tell its format by' : `${path} doesn't tell its format`;
-  throw new ConfigError('format-unknown', `${what}: give "format" (csv or ndjson)`);
+  throw new ConfigError('format-unknown', `${what}: give "format" (csv or ndjson; on the command line --format)`);
 }
 
 /** Paths and what changes the records read from them; what has its default is left out. */
