@@ -7,7 +7,7 @@ import type { Arrival } from './batcher.js';
 import { type Columns, columnNames, compileMapper, csvRow, isTextual, type Mapper } from './mapping.js';
 
 /** Rows looked at before the first one is sent. */
-const sampleRows = 1_000;
+export const sampleRows = 1_000;
 /** Milliseconds a slow source is waited for to give that many, once its first records are there. */
 const samplePatience = 2_000;
 

@@ -413,6 +413,9 @@ describe('before the first row', () => {
       ],
     });
     expect(plan.statements.join('\n')).toMatch(/CREATE TABLE/);
+    const many = Array.from({ length: 1_500 }, (_, id) => ({ id }));
+    const large = await dryRun({ source: iterable(many), sink: into('t', { create: true }) });
+    expect(large.sampled).toBe(1_000);
     expect((await db.client.query("SELECT to_regclass('t') AS t, to_regnamespace('sluice') AS s")).rows).toEqual([
       { t: null, s: null },
     ]);
