@@ -28,7 +28,7 @@ import { dispatch } from './dispatch.js';
 import { LoadError } from './load-error.js';
 import { type ColumnSpec, compileKey } from './mapping.js';
 import { checkOptions, type DryRun, type LoadOptions, type Settings } from './options.js';
-import { jobId, type Prepared, prepare } from './prepare.js';
+import { jobId, type Prepared, prepare, sampleRows } from './prepare.js';
 import { listSplits, readSource } from './reader.js';
 import { writeReport } from './report.js';
 import { refuseChanged, unsettled } from './resume.js';
@@ -130,7 +130,7 @@ class Run {
       source: source.identity,
       sink: sink.identity,
       columns: plan.columns.map((column) => ({ column, from: describeColumn(column, columns) })),
-      sampled,
+      sampled: Math.min(sampled, sampleRows),
       workers: this.#workers(plan.free),
       statements: plan.statements,
       notes: plan.notes,

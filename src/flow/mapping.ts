@@ -132,7 +132,7 @@ function bySpecs(columns: Readonly<Record<string, ColumnSpec>>, accepted: readon
         if (index === -1 && !('default' in spec)) {
           throw new ConfigError(
             'unknown-field',
-            `column "${spec.column}" is to be filled from "${spec.from}", but the file's fields are ${layout.fields.join(', ')}`,
+            `column "${spec.column}" is to be filled from "${spec.from}", but the file's fields are ${layout.fields.join(', ')}. Name one of these as column=field (--columns), or give the column a default in a job file`,
           );
         }
         return index;

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cell, Context, Row, Sink, SinkPlan, Source, Split } from '../contract/index.js';
+import { SourceError } from '../errors.js';
 import { parseCsvRecord } from '../formats/csv-record.js';
 import { type Slice, SlicedBatch } from './batch.js';
 import type { Arrival } from './batcher.js';
 import { type Columns, columnNames, compileMapper, csvRow, isTextual, type Mapper } from './mapping.js';
 
 /** Rows looked at before the first one is sent. */
-const sampleRows = 1_000;
+export const sampleRows = 1_000;
 /** Milliseconds a slow source is waited for to give that many, once its first records are there. */
 const samplePatience = 2_000;
 
@@ -47,6 +48,8 @@ export async function prepare(
   const layouts = sample.flatMap(({ chunk }) => (chunk.kind === 'csv' ? [chunk.layout] : []));
   // A run that is gone on with may have met fields in its first part that this sample lacks.
   const names = [...new Set([...before, ...columnNames(columns, layouts, rows)])];
+  const sampled = sample.reduce((sum, { chunk }) => sum + chunk.span.rows, 0);
+  if (names.length === 0 && sampled > 0) throw nothingUsable(sample, sampled, columns);
   const plan =
     names.length > 0
       ? await sink.plan(
@@ -57,7 +60,7 @@ export async function prepare(
   const mapper = compileMapper(columns, plan.columns, ignoreExtra);
   return {
     arrivals: rest,
-    sampled: sample.reduce((sum, { chunk }) => sum + chunk.span.rows, 0),
+    sampled,
     plan,
     mapper,
     textual,
@@ -127,6 +130,23 @@ function sampledRows({ chunk }: Arrival, columns: Columns | undefined): Row[] {
     }
   }
   return columns === undefined ? rows : rows.flatMap((row) => mapped(columns, row));
+}
+
+/** No record of the sample yields a column: nothing can be planned, and to go on would lose them all without a word. */
+function nothingUsable(sample: readonly Arrival[], sampled: number, columns: Columns | undefined): SourceError {
+  const { chunk } = sample[0]!;
+  const defect = chunk.defects?.get(0);
+  const reason =
+    defect?.kind === 'malformed'
+      ? defect.refusal.reason
+      : typeof columns === 'function'
+        ? 'the mapping function throws, or returns no fields'
+        : 'it has no fields';
+  const which = sampled === 1 ? 'the first record' : `each of the first ${sampled} records`;
+  return new SourceError(
+    'no-usable-record',
+    `${chunk.span.split}: ${which} is unusable. The first: ${reason}. Check the format, where the records are, and the mapping`,
+  );
 }
 
 /** A row the function fails on is refused later, in its turn. */

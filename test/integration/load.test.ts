@@ -264,6 +264,28 @@ describe('bad records', () => {
     expect(existsSync(join(folder, 'rejects.ndjson'))).toBe(false);
   });
 
+  test.each<[string, Partial<LoadOptions>, RegExp]>([
+    ['malformed', { source: iterable([1, 2] as never) }, /each of the first 2 records is unusable.*must be an object/],
+    ['empty', { source: iterable([{}]) }, /the first record is unusable.*it has no fields/],
+    [
+      'what the mapping function fails on',
+      {
+        source: iterable([{ id: 1 }]),
+        columns: () => {
+          throw new Error('no');
+        },
+      },
+      /the mapping function throws/,
+    ],
+  ])(
+    'a source whose records are all %s fails, instead of being complete with nothing',
+    async (_what, given, message) => {
+      await db.client.query('CREATE TABLE t (id int)');
+      const error = await failed({ source: iterable([]), sink: into('t'), ...given });
+      expect(error).toMatchObject({ code: 'no-usable-record', message: expect.stringMatching(message) });
+    },
+  );
+
   test('a field that no column takes is refused where it appears, and an error when it is in the sample', async () => {
     await db.client.query('CREATE TABLE t (id int)');
     const late = Array.from({ length: 3_000 }, (_, i) => (i === 2_500 ? { id: i, extra: 1 } : { id: i }));
@@ -413,6 +435,9 @@ describe('before the first row', () => {
       ],
     });
     expect(plan.statements.join('\n')).toMatch(/CREATE TABLE/);
+    const many = Array.from({ length: 1_500 }, (_, id) => ({ id }));
+    const large = await dryRun({ source: iterable(many), sink: into('t', { create: true }) });
+    expect(large.sampled).toBe(1_000);
     expect((await db.client.query("SELECT to_regclass('t') AS t, to_regnamespace('sluice') AS s")).rows).toEqual([
       { t: null, s: null },
     ]);

@@ -28,7 +28,7 @@ export function makeProgram(terminal: Terminal, done: (code: number) => void): C
     .optionsGroup('Table:')
     .option('--table <name>', 'table, or schema.table; quote odd names: \'"My Schema"."T"\'')
     .option('--mode <mode>', 'append, upsert or ignore (default: append)')
-    .option('--key <columns>', 'columns that tell rows apart, with commas between; upsert and ignore need them')
+    .option('--key <columns>', 'columns that tell rows apart, with commas between (default: the primary key)')
     .option('--create', 'create the table from a sample when it does not exist')
     .optionsGroup('Columns:')
     .option('--columns <list>', 'what goes into which column, such as id,name,lon=loc.coordinates[0]')

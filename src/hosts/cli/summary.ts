@@ -13,13 +13,18 @@ const heads: Readonly<Record<RunStatus, string>> = {
 
 /** What a run did, for a person: an account that adds up, what to look at, where to find it. */
 export function summarize(report: Report): string {
+  const parts = [`  from     ${report.source}`, `  into     ${report.sink} (${report.guarantee})`];
+  const folder = report.runDir === null ? [] : [`  folder   ${report.runDir}`];
+  // Zeros would only hide the error that follows.
+  if (report.status === 'failed' && report.read === 0) {
+    return ['Failed before anything was written', ...parts, ...folder].join('\n');
+  }
   const perSecond = report.seconds > 0 ? `, ${count(report.read / report.seconds)} rows/s` : '';
   const lines = [
     `${heads[report.status]}: ${counted(report.read, 'record')} (${size(report.bytes)}) in ${duration(report.seconds)}${perSecond}`,
     `  read ${count(report.read)} = written ${count(report.written)} + unchanged ${count(report.unchanged)}` +
       ` + duplicate ${count(report.duplicate)} + rejected ${count(report.rejected)} + skipped ${count(report.skipped)}`,
-    `  from     ${report.source}`,
-    `  into     ${report.sink} (${report.guarantee})`,
+    ...parts,
     `  with     ${counted(report.batches, 'batch', 'batches')}, at most ${count(report.workers)} at once, ${counted(report.retries, 'retry', 'retries')}`,
     ...report.problems.map(
       (problem) =>
@@ -27,8 +32,7 @@ export function summarize(report: Report): string {
     ),
   ];
   if (report.rejectsFile !== null) lines.push(`  rejects  ${report.rejectsFile}`);
-  if (report.runDir !== null) lines.push(`  folder   ${report.runDir}`);
-  return lines.join('\n');
+  return [...lines, ...folder].join('\n');
 }
 
 /** What a load would do, for a person. */

@@ -1,5 +1,5 @@
 import type { Chunk, ReadContext, ResumePoint, Source, Split } from '../../contract/index.js';
-import { ConfigError } from '../../errors.js';
+import { ConfigError, SourceError } from '../../errors.js';
 import type { ByteStream } from '../../formats/bytes.js';
 import { readCsv } from '../../formats/csv.js';
 import { readNdjson } from '../../formats/ndjson.js';
@@ -50,6 +50,8 @@ export function file(options: FileOptions): Source {
           ? readNdjson(bytes, { split: split.id, from })
           : readCsv(bytes, { ...dialect, delimiter, split: split.id, from });
       for await (const chunk of chunks) {
+        if (chunk.kind === 'csv' && !dialect.delimiter && !dialect.fields)
+          checkDelimiter(split.id, chunk.layout.fields);
         yield chunk;
         // What was decompressed ahead does not come from the file, whose reading ends by the signal itself.
         signal.throwIfAborted();
@@ -58,6 +60,17 @@ export function file(options: FileOptions): Source {
 
     async [Symbol.asyncDispose]() {},
   };
+}
+
+/** One field whose name holds another common delimiter is a file read with the wrong one, and its table would be nonsense. */
+function checkDelimiter(path: string, fields: readonly string[]): void {
+  const other = fields.length === 1 ? /[;\t|,]/.exec(fields[0]!)?.[0] : undefined;
+  if (other === undefined) return;
+  const shown = other === '\t' ? '\\t' : other;
+  throw new SourceError(
+    'bad-header',
+    `${path}: the header is the one field ${JSON.stringify(fields[0])}: if "${shown}" stands between fields, give it as delimiter (--delimiter '${shown}'); else give the delimiter there is`,
+  );
 }
 
 async function openBytes(split: Split, gzip: boolean | undefined, signal: AbortSignal): Promise<ByteStream> {
@@ -86,7 +99,7 @@ function formatOf(path: string, format: Format['format'] | undefined): Format {
   if (named) return named;
   const what =
     path === standardInput ? 'standard input has no name to tell its format by' : `${path} doesn't tell its format`;
-  throw new ConfigError('format-unknown', `${what}: give "format" (csv or ndjson)`);
+  throw new ConfigError('format-unknown', `${what}: give "format" (csv or ndjson; on the command line --format)`);
 }
 
 /** Paths and what changes the records read from them; what has its default is left out. */
