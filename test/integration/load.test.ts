@@ -137,11 +137,8 @@ describe('a load', () => {
     const source = await csv('a.csv', `id\n${rows(10_000, (i) => (i === 77 ? 'x' : String(i)))}`);
     await db.client.query('CREATE TABLE t (id int)');
     const report = await load({ source, sink: into('t'), batchRows: 1_000, runDir: folder });
-    const settled = await db.client.query(
-      'SELECT sum(rows)::int AS rows, count(*)::int >= 10 AS batches FROM sluice.span WHERE run = $1',
-      [report.run],
-    );
-    expect(settled.rows).toEqual([{ rows: 10_000, batches: true }]);
+    const kept = await db.client.query('SELECT status, compacted FROM sluice.run WHERE run = $1', [report.run]);
+    expect(kept.rows).toMatchObject([{ status: 'complete-with-rejects', compacted: [{ from: 0, rows: 10_000 }] }]);
     const rejects = await db.client.query('SELECT count(*)::int FROM sluice.reject WHERE run = $1', [report.run]);
     expect(rejects.rows).toEqual([{ count: 1 }]);
   });
