@@ -435,6 +435,13 @@ describe('before the first row', () => {
     expect(JSON.stringify({ ...error, message: error.message, stack: error.stack })).not.toContain('hunter2');
   });
 
+  test('a sink that was used before is told to be closed', async () => {
+    const sink = into('t', { create: true });
+    await load({ source: iterable([{ id: 1 }]), sink });
+    const error = await failed({ source: iterable([{ id: 1 }]), sink });
+    expect(error).toMatchObject({ code: 'closed', message: expect.stringContaining('Make a sink for each load') });
+  });
+
   test('a dry run says what would be done, and does none of it', async () => {
     const plan = await dryRun({
       source: iterable([{ id: 1, name: 'a' }]),
