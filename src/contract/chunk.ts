@@ -33,6 +33,8 @@ interface ChunkBase {
   readonly defects?: ReadonlyMap<number, Defect>;
   /** Rows the whole split will have, as far as the source knows by now. */
   readonly totalRows?: number;
+  /** Called once, when every row is settled and none is looked at again: the source may then use the memory for others. */
+  readonly release?: () => void;
 }
 
 /** Decoded records. `records[i]` is row `span.from + i`; under a defect the slot's value has no meaning. */

@@ -12,6 +12,25 @@ export interface Slice {
   readonly start: ResumePoint;
   /** For CSV chunks: how this layout's fields become cells. */
   readonly csv?: CsvMapper;
+  /** For chunks whose memory is to be given back. */
+  readonly lifetime?: Lifetime;
+}
+
+/** Counts the rows of a chunk that are still to be settled, and releases the chunk with the last. */
+export class Lifetime {
+  readonly #release: () => void;
+  #left: number;
+
+  constructor(rows: number, release: () => void) {
+    this.#left = rows;
+    this.#release = release;
+  }
+
+  settle(rows: number): void {
+    if (rows === 0) return;
+    this.#left -= rows;
+    if (this.#left === 0) this.#release();
+  }
 }
 
 /** A batch over slices of chunks: nothing is copied until a sink asks for it. */
@@ -50,6 +69,12 @@ export class SlicedBatch implements Batch {
     this.#starts = starts;
     this.refused = defective;
     this.duplicates = duplicates;
+  }
+
+  /** To be called once a batch, or a part of one, is settled: its rows must not be looked at any more. */
+  static release(batch: Batch): void {
+    if (!(batch instanceof SlicedBatch)) return;
+    for (const { lifetime, first, last } of batch.#slices) lifetime?.settle(last - first);
   }
 
   get columns(): readonly string[] {

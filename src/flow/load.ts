@@ -20,6 +20,7 @@ import { mayBeAlive, thisHolder } from '../ledger/holder.js';
 import { progressOf, type SplitProgress } from '../ledger/progress.js';
 import { RejectFile } from '../rejects/reject-file.js';
 import { Tally } from '../telemetry/tally.js';
+import { SlicedBatch } from './batch.js';
 import { type Arrival, Batcher } from './batcher.js';
 import { begin } from './begin.js';
 import { ByteChannel } from './channel.js';
@@ -278,6 +279,7 @@ class Run {
           await channel.put(part, this.#stop.dispatching);
           left += part.last - part.first;
         }
+        arrival.lifetime?.settle(rows - left);
         this.#count(rows, rows - left);
         this.#coverage.read(split, from + rows);
       }
@@ -312,6 +314,7 @@ class Run {
     this.#tally.settled(part, result);
     this.#coverage.settle(part.spans);
     this.#rejects?.append(result.rejects);
+    SlicedBatch.release(part);
     const { rejectedInAll: rejected, read } = this.#tally;
     if (this.#settings.budget.exceeded(rejected, read)) this.#stop.halt(new TooManyRejects(rejected, read), grace);
   }

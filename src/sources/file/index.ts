@@ -3,7 +3,8 @@ import { ConfigError, SourceError } from '../../errors.js';
 import type { ByteStream } from '../../formats/bytes.js';
 import { readCsv } from '../../formats/csv.js';
 import { readNdjson } from '../../formats/ndjson.js';
-import { fileBytes, standardInputBytes } from './file-bytes.js';
+import { BufferPool } from './buffer-pool.js';
+import { fileBytes, standardInputBytes, step } from './file-bytes.js';
 import { fingerprintOf } from './fingerprint.js';
 import { gunzipped } from './gunzip.js';
 import { type FileOptions, fileOptions } from './options.js';
@@ -27,6 +28,8 @@ export function file(options: FileOptions): Source {
   const paths = typeof path === 'string' ? [path] : path;
   for (const given of paths) if (!isPattern(given)) formatOf(given, format);
 
+  const pool = new BufferPool(step);
+
   return {
     name: 'file',
     identity: identityOf(paths, { format, ...dialect }),
@@ -42,7 +45,7 @@ export function file(options: FileOptions): Source {
     },
 
     async *read(split: Split, from: ResumePoint | undefined, { signal }: ReadContext): AsyncGenerator<Chunk> {
-      const bytes = await openBytes(split, gzip, signal);
+      const bytes = await openBytes(split, gzip, pool, signal);
       const kind = formatOf(split.id, format);
       const delimiter = dialect.delimiter ?? kind.delimiter;
       const chunks =
@@ -52,7 +55,7 @@ export function file(options: FileOptions): Source {
       for await (const chunk of chunks) {
         if (chunk.kind === 'csv' && !dialect.delimiter && !dialect.fields)
           checkDelimiter(split.id, chunk.layout.fields);
-        yield chunk;
+        yield recycled(chunk, pool);
         // What was decompressed ahead does not come from the file, whose reading ends by the signal itself.
         signal.throwIfAborted();
       }
@@ -73,11 +76,22 @@ function checkDelimiter(path: string, fields: readonly string[]): void {
   );
 }
 
-async function openBytes(split: Split, gzip: boolean | undefined, signal: AbortSignal): Promise<ByteStream> {
+/** A chunk that lies in one of the pool's buffers gives it back in the end; no other chunk lies in the same one. */
+function recycled(chunk: Chunk, pool: BufferPool): Chunk {
+  if (chunk.kind !== 'csv' || !pool.lent(chunk.data)) return chunk;
+  return { ...chunk, release: () => pool.giveBack(chunk.data) };
+}
+
+async function openBytes(
+  split: Split,
+  gzip: boolean | undefined,
+  pool: BufferPool,
+  signal: AbortSignal,
+): Promise<ByteStream> {
   if (split.id === standardInput) return gunzipped(standardInputBytes(signal), gzip, 'standard input');
   const found = await lookAt(split.id, gzip);
   const size = found.size === undefined ? undefined : Math.max(found.size, split.bytes ?? 0);
-  return gunzipped(fileBytes(split.id, size, signal), found.gzip, split.id);
+  return gunzipped(fileBytes(split.id, size, pool, signal), found.gzip, split.id);
 }
 
 interface Format {
