@@ -237,7 +237,8 @@ class Run {
       },
     };
     const splits = await listSplits(source, reading, this.#tally);
-    if (before !== undefined && !force) refuseChanged(splits, before);
+    // Stopped while the splits were listed, they are not all here; nothing will be read.
+    if (before !== undefined && !force && !this.#stop.reading.aborted) refuseChanged(splits, before);
     const progress = progressOf(before?.spans ?? []);
     for (const [split, { point }] of progress) {
       this.#coverage.read(split, point?.row ?? 0);
