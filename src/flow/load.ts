@@ -13,7 +13,7 @@ import type {
   RunStatus,
   WriteResult,
 } from '../contract/index.js';
-import { ConfigError, SluiceError } from '../errors.js';
+import { ConfigError, InDoubt, SluiceError } from '../errors.js';
 import { fixed } from '../gate/fixed.js';
 import { Limiter } from '../gate/limiter.js';
 import { mayBeAlive, thisHolder } from '../ledger/holder.js';
@@ -419,7 +419,8 @@ class Run {
   #error(status: RunStatus): Report['error'] {
     const { cause } = this.#stop;
     if (cause !== undefined) {
-      const code = status === 'interrupted' ? 'interrupted' : cause instanceof SluiceError ? cause.code : 'unexpected';
+      const interrupted = status === 'interrupted' && !(cause instanceof InDoubt);
+      const code = interrupted ? 'interrupted' : cause instanceof SluiceError ? cause.code : 'unexpected';
       return { code, message: messageOf(cause) };
     }
     if (status !== 'incomplete') return null;

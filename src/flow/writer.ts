@@ -1,5 +1,5 @@
 import type { Batch, Context, Refusal, Sink, WriteResult } from '../contract/index.js';
-import { NotWritten, SluiceError } from '../errors.js';
+import { InDoubt, NotWritten, SluiceError } from '../errors.js';
 import { type Backoff, pause } from './retry.js';
 
 /** What the writing of one batch meets on its way. */
@@ -12,7 +12,8 @@ export interface WriteEvents {
 /**
  * Writes a batch to its end: again where the fault lies with the moment, in parts where it lies with a row, with the row
  * refused where no part is left to blame. Every part commits its own rows, rejects and spans.
- * @throws the sink's error when no batch would fare better, or when trying has lasted longer than the backoff allows.
+ * @throws the sink's error when no batch would fare better, or when trying has lasted longer than the backoff allows;
+ * the signal's reason when it is aborted, unless the sink is in doubt about the last write.
  */
 export async function writeBatch(
   sink: Sink,
@@ -43,7 +44,8 @@ async function tryPart(
       events.settled(part, await sink.write(part, context));
       return undefined;
     } catch (error) {
-      context.signal.throwIfAborted();
+      // Whether the part landed is not known: an abort must not hide that.
+      if (context.signal.aborted) throw error instanceof InDoubt ? error : context.signal.reason;
       const kind = sink.classify(error);
       if (kind === 'divide') return error;
       if (kind === 'fatal') throw error;

@@ -13,6 +13,7 @@ import type {
 import { SinkError, SluiceError } from '../../errors.js';
 import { parseJson } from '../../formats/json.js';
 import { readSession } from './catalog.js';
+import { deadline } from './deadline.js';
 import { codeOf, fenced } from './errors.js';
 
 import { inspectLedger, makeLedger } from './ledger-tables.js';
@@ -102,9 +103,10 @@ export class PostgresLedger implements Ledger {
     }
   }
 
-  async finish(status: RunStatus, { run, epoch }: Context): Promise<void> {
+  async finish(status: RunStatus, { run, epoch, signal }: Context): Promise<void> {
     // The run's own signal may be aborted by now.
-    await this.#ask(AbortSignal.timeout(10_000), (client) =>
+    using patience = deadline(10_000, signal, 2_000);
+    await this.#ask(patience.signal, (client) =>
       inTransaction(client, async () => {
         const { rowCount } = await client.query(
           `UPDATE sluice.run SET status = $3, heartbeat = now(), finished = now() WHERE run = $1 AND epoch = $2`,

@@ -181,7 +181,7 @@ class BatchWrite {
         // An error of the server came before COMMIT took effect, unless it is the one that ends the session.
         if (isServerError(error) && (await session.rollback(error))) throw error;
         session.close(error);
-        if (!(await wasCommitted(xid, this.#parts.pool, patienceMs, error))) throw error;
+        if (!(await wasCommitted(xid, this.#parts.pool, patienceMs, error, this.#context.signal))) throw error;
       }
     }
     // COMMIT of a transaction that failed answers ROLLBACK.
