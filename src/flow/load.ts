@@ -219,7 +219,9 @@ class Run {
       await this.#ledger?.heartbeat(this.#context);
     } catch (error) {
       // A server that can't be reached is the batches' to find out; a run taken over is over.
-      if (this.#options.sink.classify(error) === 'fatal') this.#stop.halt(error, grace);
+      const { sink } = this.#options;
+      const over = sink.ledger === undefined ? error instanceof SluiceError : sink.classify(error) === 'fatal';
+      if (over) this.#stop.halt(error, grace);
     }
   }
 
@@ -311,7 +313,10 @@ class Run {
     });
   }
 
-  #settled(part: Batch, result: WriteResult): void {
+  async #settled(part: Batch, result: WriteResult): Promise<void> {
+    const { sink, ledger } = this.#options;
+    // Rows are durable by now. What is lost between them and this is written once more.
+    if (sink.ledger === undefined) await ledger?.settle?.(part.spans, result.rejects, this.#context);
     this.#tally.settled(part, result);
     this.#coverage.settle(part.spans);
     this.#rejects?.append(result.rejects);

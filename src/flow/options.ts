@@ -30,7 +30,10 @@ export interface LoadOptions {
   readonly force?: boolean;
   /** Wait while another holder runs the same job. Default false: an error that names the holder. */
   readonly wait?: boolean;
-  /** Where account is kept of what is written, for a sink that does not do so itself. Default: the sink's own, or none. */
+  /**
+   * Where account is kept of what is written, for a sink that does not do so itself, such as `fileLedger(folder)`. Default:
+   * the sink's own, or none.
+   */
   readonly ledger?: Ledger;
   /** Abandons the load at once; what is committed stays. */
   readonly signal?: AbortSignal;
@@ -64,6 +67,12 @@ export interface Settings {
 
 /** @throws ConfigError that names the option and what it takes. */
 export function checkOptions(options: LoadOptions): Settings {
+  if (options.ledger !== undefined && options.ledger.settle === undefined) {
+    throw new ConfigError(
+      'bad-option',
+      'ledger is one that only its own sink can settle in: give one such as fileLedger',
+    );
+  }
   return {
     workers: wholeNumber('workers', options.workers) ?? availableParallelism() * 4,
     batchRows: wholeNumber('batchRows', options.batchRows) ?? Number.POSITIVE_INFINITY,
