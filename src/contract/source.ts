@@ -45,6 +45,8 @@ export interface Source extends AsyncDisposable {
   readonly name: string;
   /** What is read, stable from run to run, without secrets: part of the job's identity, shown in the report. */
   readonly identity: string;
+  /** Its records can be read once only: standard input, a generator. Default false. */
+  readonly once?: boolean;
   splits(context: ReadContext): AsyncIterable<Split>;
   /**
    * Chunks of whole records in row order, from `from` (or from the start).

@@ -11,6 +11,7 @@ import type {
   Report,
   RunRequest,
   RunStatus,
+  Verified,
   WriteResult,
 } from '../contract/index.js';
 import { ConfigError, InDoubt, SluiceError } from '../errors.js';
@@ -35,6 +36,7 @@ import { listSplits, readSource } from './reader.js';
 import { writeReport } from './report.js';
 import { refuseChanged, unsettled } from './resume.js';
 import { Stop } from './stop.js';
+import { Verification, verifyFault } from './verify.js';
 import { writeBatch } from './writer.js';
 
 const mebibyte = 1024 * 1024;
@@ -91,10 +93,14 @@ class Run {
   #rejects: RejectFile | undefined;
   /** Reading was ended before the source had. */
   #cutShort = false;
+  readonly #verification: Verification | undefined;
+  #verified: Verified | undefined;
+  #readAgain: () => AsyncIterable<Arrival> = noArrivals;
 
   constructor(options: LoadOptions) {
     this.#options = options;
     this.#settings = checkOptions(options);
+    this.#verification = Verification.of(options.verify ?? 'none', options.source, options.sink);
     this.#stop = new Stop(options.signal, options.drain);
     this.#limiter = new Limiter(fixed(this.#settings.workers));
     this.#context = {
@@ -153,16 +159,18 @@ class Run {
     }
     if (!nothingToWrite) await sink.open(this.#context);
     await this.#begin(prepared);
+    await this.#verification?.begin(this.#context);
     this.#limiter = new Limiter(fixed(this.#workers(prepared.plan.free)));
     const beating = this.#ledger && setInterval(() => void this.#beat(), heartbeatEvery);
     try {
       await this.#pump(prepared);
+      if (this.#stop.cause === undefined) this.#reconcile();
+      if (this.#stop.cause === undefined && !this.#cutShort) await this.#verify(prepared);
     } catch (error) {
       this.#stop.halt(error, grace);
     } finally {
       clearInterval(beating);
     }
-    if (this.#stop.cause === undefined) this.#reconcile();
     await this.#ledger?.finish(this.#status(), this.#context);
   }
 
@@ -210,8 +218,10 @@ class Run {
     this.#tally.goOnAfter(checkpoint.rejected);
     if (!checkpoint.resumed) return;
     this.#context.log.info({ run: checkpoint.run, epoch: checkpoint.epoch }, 'the run is gone on with');
-    for await (const reject of this.#ledger.rejects(checkpoint.run, this.#stop.writing))
+    for await (const reject of this.#ledger.rejects(checkpoint.run, this.#stop.writing)) {
       this.#rejects?.append([reject]);
+      this.#verification?.rejected([reject]);
+    }
   }
 
   async #beat(): Promise<void> {
@@ -247,6 +257,9 @@ class Run {
       this.#passedUnread += point?.row ?? 0;
     }
     const arrivals = readSource(source, splits, progress, reading, this.#tally);
+    // What is wrong with the source was told the first time.
+    this.#readAgain = () =>
+      readSource(source, splits, new Map(), { ...reading, strict: false, problem() {} }, new Tally());
     const known = before?.columns ?? [];
     return await prepare(arrivals, splits, sink, columns, ignoreExtra, known, this.#context);
   }
@@ -277,6 +290,7 @@ class Run {
       this.#count(this.#passedUnread, this.#passedUnread);
       for await (const arrival of arrivals) {
         const { split, from, rows } = arrival.chunk.span;
+        this.#verification?.seen(arrival);
         let left = 0;
         for (const part of unsettled(arrival, this.#before.get(split)?.settled)) {
           await channel.put(part, this.#stop.dispatching);
@@ -320,9 +334,31 @@ class Run {
     this.#tally.settled(part, result);
     this.#coverage.settle(part.spans);
     this.#rejects?.append(result.rejects);
+    this.#verification?.rejected(result.rejects);
     SlicedBatch.release(part);
     const { rejectedInAll: rejected, read } = this.#tally;
     if (this.#settings.budget.exceeded(rejected, read)) this.#stop.halt(new TooManyRejects(rejected, read), grace);
+  }
+
+  /** Reads back what was written: what is missing or different fails the run. */
+  async #verify({ mapper, textual }: Prepared): Promise<void> {
+    const signal = this.#stop.reading;
+    try {
+      this.#verified = await this.#verification?.verify({
+        mapper,
+        textual,
+        readAgain: this.#readAgain,
+        passedUnread: this.#passedUnread,
+        once: this.#options.source.once ?? false,
+        tally: this.#tally,
+        context: { ...this.#context, signal },
+      });
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      this.#cutShort = true;
+    }
+    const fault = this.#verified && verifyFault(this.#verified);
+    if (fault) this.#stop.halt(fault, 0);
   }
 
   #workers(free: number | undefined): number {
@@ -413,6 +449,7 @@ class Run {
       retries,
       workers: this.#limiter.limit,
       problems,
+      ...(this.#verified && { verify: this.#verified }),
       runDir: runDir ?? null,
       rejectsFile: this.#rejects?.whole ? this.#rejects.path : null,
       startedAt: this.#startedAt.toISOString(),
@@ -451,6 +488,8 @@ class TooManyRejects extends SluiceError {
     );
   }
 }
+
+async function* noArrivals(): AsyncGenerator<never, void, void> {}
 
 const silent: Log = { debug() {}, info() {}, warn() {} };
 

@@ -3,6 +3,7 @@ import type { Ledger, Log, Sink, Snapshot, Source } from '../contract/index.js';
 import { ConfigError } from '../errors.js';
 import type { Columns } from './mapping.js';
 import { RejectBudget } from './reject-budget.js';
+import type { VerifyLevel } from './verify.js';
 
 export interface LoadOptions {
   readonly source: Source;
@@ -30,6 +31,12 @@ export interface LoadOptions {
   readonly force?: boolean;
   /** Wait while another holder runs the same job. Default false: an error that names the holder. */
   readonly wait?: boolean;
+  /**
+   * Read back after the load, and compare in the target itself: `count` the rows, `sample` 1,000 records spread over the
+   * source, `full` all of them, for which the source is read again. What is missing or different fails the load with
+   * `verify-failed`. Default `none`.
+   */
+  readonly verify?: VerifyLevel;
   /**
    * Where account is kept of what is written, for a sink that does not do so itself, such as `fileLedger(folder)`. Default:
    * the sink's own, or none.

@@ -96,6 +96,7 @@ function withRunOptions(command: Command): Command {
     .option('--batch-size <n>', 'rows a batch at most (default: 10000)')
     .option('--limit <n>', 'stop after this many records')
     .option('--max-errors <n|n%>', 'rejects allowed: a count, or a share of the rows read so far (default: 100)')
+    .option('--verify <level>', 'read back after the load: none, count, sample or full (default: none)')
     .optionsGroup('Running:')
     .option('--dry-run', 'read a sample, match it with the table, say what would be done; change nothing')
     .option('--run-dir <folder>', 'where log, report and rejects go (default: runs/<time>-<id>)')

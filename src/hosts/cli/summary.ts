@@ -1,4 +1,4 @@
-import type { Report, RunStatus } from '../../contract/index.js';
+import type { Report, RunStatus, Verified } from '../../contract/index.js';
 import type { DryRun } from '../../flow/options.js';
 import { count, counted, duration, size } from './words.js';
 
@@ -31,8 +31,22 @@ export function summarize(report: Report): string {
         `  problem  ${problem.name}${problem.count > 1 ? ` (${count(problem.count)} times)` : ''}: ${problem.message}`,
     ),
   ];
+  if (report.verify !== undefined) lines.push(...describeVerified(report.verify));
   if (report.rejectsFile !== null) lines.push(`  rejects  ${report.rejectsFile}`);
   return [...lines, ...folder].join('\n');
+}
+
+function describeVerified({ level, compared, missing, different, differences }: Verified): string[] {
+  const outcome =
+    missing + different === 0 ? 'all as written' : `${count(missing)} missing, ${count(different)} different`;
+  return [
+    `  verify   ${level}: ${counted(compared, level === 'count' ? 'row' : 'record')}, ${outcome}`,
+    ...differences.map(({ key, column, expected, found }) => {
+      const row = Object.entries(key).map(([name, value]) => `${name}=${value ?? 'null'}`);
+      const what = column === null ? 'is missing' : `has ${column} ${found ?? 'null'} instead of ${expected ?? 'null'}`;
+      return `           ${row.join(', ')} ${what}`;
+    }),
+  ];
 }
 
 /** What a load would do, for a person. */

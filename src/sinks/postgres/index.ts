@@ -1,10 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { z } from 'zod';
-import type { Batch, Context, Intake, Ledger, Sink, SinkPlan, SinkTraits, WriteResult } from '../../contract/index.js';
+import type {
+  Batch,
+  Compared,
+  Comparison,
+  Context,
+  Intake,
+  Ledger,
+  Sink,
+  SinkPlan,
+  SinkTraits,
+  WriteResult,
+} from '../../contract/index.js';
 import { ConfigError, SluiceError } from '../../errors.js';
 import { type Address, describeServer, parseAddress } from './address.js';
 import { parseTableName, quoteName, readSession, readTable, type Session, type TableName } from './catalog.js';
+import { compare } from './compare.js';
 import { createMissing, planCreation, rehearse } from './create.js';
 import { classify, explainConnect, explainRefusal } from './errors.js';
 import { PostgresLedger } from './ledger.js';
@@ -14,6 +26,7 @@ import { type PostgresOptions, postgresOptions } from './options.js';
 import { createPool, type Pool, withClient } from './pool.js';
 import { ledgerStatements, noLedger } from './settle.js';
 import { describeWrite } from './statements.js';
+import type { Target } from './target.js';
 import { createWriter, type Writer } from './write.js';
 
 export { type PostgresOptions, postgresOptions } from './options.js';
@@ -53,6 +66,7 @@ class PostgresSink implements Sink {
   readonly identity: string;
   readonly traits: SinkTraits;
   readonly ledger?: Ledger;
+  readonly count?: (context: Context) => Promise<number>;
   readonly classify = classify;
   readonly #address: Address;
   readonly #table: TableName;
@@ -61,6 +75,7 @@ class PostgresSink implements Sink {
   #key: readonly string[];
   #found: Found | undefined;
   #writer: Writer | undefined;
+  #target: Target | undefined;
 
   constructor(address: Address, table: TableName, wish: Wishes) {
     const { mode, key } = wish;
@@ -74,6 +89,7 @@ class PostgresSink implements Sink {
     this.#pool = createPool(address);
     const guarantee = wish.ledger ? 'exactly once' : wish.mode === 'append' ? 'at least once' : 'idempotent';
     this.traits = { maxBatchRows, maxBatchBytes, guarantee, rewrites: wish.mode !== 'append' };
+    if (wish.mode === 'append') this.count = (context) => this.#count(context);
     if (wish.ledger) this.ledger = new PostgresLedger((signal, work) => this.#ask(signal, work));
   }
 
@@ -119,6 +135,7 @@ class PostgresSink implements Sink {
       if (matched === undefined) throw await missingTable(client, this.#table, session);
       const { target } = matched;
       this.#key = target.key;
+      this.#target = target;
       this.#writer = createWriter({
         pool: this.#pool,
         target,
@@ -130,6 +147,23 @@ class PostgresSink implements Sink {
   async write(batch: Batch, context: Context): Promise<WriteResult> {
     if (this.#writer === undefined) throw new SluiceError('not-open', 'open comes before write');
     return await this.#writer.write(batch, context);
+  }
+
+  async compare(batches: AsyncIterable<Batch>, wanted: Compared, context: Context): Promise<Comparison> {
+    return await compare(this.#pool, this.#opened(), batches, wanted, context);
+  }
+
+  async #count({ signal }: Context): Promise<number> {
+    const { quotedName } = this.#opened();
+    return await this.#ask(signal, async (client) => {
+      const { rows } = await client.query<{ count: string }>(`SELECT count(*) FROM ${quotedName}`);
+      return Number(rows[0]?.count);
+    });
+  }
+
+  #opened(): Target {
+    if (this.#target === undefined) throw new SluiceError('not-open', 'open comes before this');
+    return this.#target;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

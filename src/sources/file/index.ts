@@ -33,6 +33,7 @@ export function file(options: FileOptions): Source {
   return {
     name: 'file',
     identity: identityOf(paths, { format, ...dialect }),
+    once: paths.includes(standardInput),
 
     async *splits(): AsyncGenerator<Split> {
       const files = await findFiles(paths, gzip);
