@@ -25,6 +25,7 @@ import { begin } from './begin.js';
 import { ByteChannel } from './channel.js';
 import { Coverage } from './coverage.js';
 import { dispatch } from './dispatch.js';
+import { KeyOrder } from './key-order.js';
 import { LoadError } from './load-error.js';
 import { type ColumnSpec, compileKey } from './mapping.js';
 import { checkOptions, type DryRun, type LoadOptions, type Settings } from './options.js';
@@ -247,7 +248,7 @@ class Run {
   }
 
   async #pump({ arrivals, mapper }: Prepared): Promise<void> {
-    const { traits } = this.#options.sink;
+    const { traits, key } = this.#options.sink;
     const channel = new ByteChannel<Arrival>(channelBytes);
     const batcher = new Batcher(channel, mapper, {
       rows: Math.min(this.#settings.batchRows, traits.maxBatchRows),
@@ -258,6 +259,7 @@ class Run {
     await dispatch(
       batcher,
       this.#limiter,
+      traits.rewrites && key && key.length > 0 ? new KeyOrder(key) : undefined,
       this.#stop.dispatching,
       (batch) => this.#write(batch),
       (error) => this.#stop.halt(error, grace),

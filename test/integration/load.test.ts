@@ -98,6 +98,22 @@ describe('a load', () => {
     ]);
   });
 
+  test('of a key that repeats across batches the last record counts, even when its batch has to be tried again', async () => {
+    await db.client.query('CREATE TABLE t (id int PRIMARY KEY, v int)');
+    const rounds = 6;
+    const records = Array.from({ length: rounds * 500 }, (_, i) => ({
+      id: i % 500,
+      // A bad record makes its batch be judged and sent again.
+      v: i % 500 === 250 && Math.floor(i / 500) % 2 === 0 ? 'bad' : Math.floor(i / 500),
+    }));
+    const sink = into('t', { mode: 'upsert', key: ['id'] });
+    const report = await load({ source: iterable(records), sink, batchRows: 500, workers: 4 });
+    expect(report).toMatchObject({ status: 'complete-with-rejects', rejected: 3 });
+    expect((await db.client.query('SELECT v, count(*)::int FROM t GROUP BY v')).rows).toEqual([
+      { v: rounds - 1, count: 500 },
+    ]);
+  });
+
   test('leaves rows that are there alone in ignore mode', async () => {
     await db.client.query("CREATE TABLE t (id int PRIMARY KEY, name text); INSERT INTO t VALUES (1, 'old')");
     const source = iterable([
@@ -417,6 +433,13 @@ describe('before the first row', () => {
     const error = await failed({ source: iterable([{ id: 1 }]), sink: postgres({ url: url.href, table: 't' }) });
     expect(error.message).toContain(url.host);
     expect(JSON.stringify({ ...error, message: error.message, stack: error.stack })).not.toContain('hunter2');
+  });
+
+  test('a sink that was used before is told to be closed', async () => {
+    const sink = into('t', { create: true });
+    await load({ source: iterable([{ id: 1 }]), sink });
+    const error = await failed({ source: iterable([{ id: 1 }]), sink });
+    expect(error).toMatchObject({ code: 'closed', message: expect.stringContaining('Make a sink for each load') });
   });
 
   test('a dry run says what would be done, and does none of it', async () => {
