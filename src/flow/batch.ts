@@ -33,7 +33,7 @@ export class Lifetime {
   }
 }
 
-/** A batch over slices of chunks: nothing is copied until a sink asks for it. */
+/** A batch over slices of chunks, all of one kind: nothing is copied until a sink asks for it. */
 export class SlicedBatch implements Batch {
   readonly rows: number;
   readonly bytes: number;
@@ -48,10 +48,10 @@ export class SlicedBatch implements Batch {
   /** The slice of the row asked for last: rows are mostly asked for in order. */
   #at = 0;
 
-  constructor(slices: readonly Slice[], mapper: Mapper, textual: boolean, refused?: ReadonlyMap<number, Refusal>) {
+  constructor(slices: readonly Slice[], mapper: Mapper, refused?: ReadonlyMap<number, Refusal>) {
     this.#slices = slices;
     this.#mapper = mapper;
-    this.textual = textual;
+    this.textual = mapper.keepsText && slices[0]?.chunk.kind === 'csv';
     const starts: number[] = [];
     const defective = new Map<number, Refusal>();
     const duplicates = new Set<number>();
@@ -139,11 +139,11 @@ export class SlicedBatch implements Batch {
     }
     const refused = new Map<number, Refusal>();
     for (const [row, refusal] of this.refused) if (row >= from && row < to) refused.set(row - from, refusal);
-    return new SlicedBatch(slices, this.#mapper, this.textual, refused);
+    return new SlicedBatch(slices, this.#mapper, refused);
   }
 
   refuse(refusals: ReadonlyMap<number, Refusal>): Batch {
-    return new SlicedBatch(this.#slices, this.#mapper, this.textual, new Map([...this.refused, ...refusals]));
+    return new SlicedBatch(this.#slices, this.#mapper, new Map([...this.refused, ...refusals]));
   }
 
   #find(row: number): { chunk: Chunk; csv: CsvMapper | undefined; index: number } {

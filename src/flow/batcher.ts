@@ -29,7 +29,6 @@ export class Batcher {
   readonly cuts: Record<CutReason, number> = { rows: 0, bytes: 0, age: 0, layout: 0, end: 0 };
   readonly #channel: ByteChannel<Arrival>;
   readonly #mapper: Mapper;
-  readonly #textual: boolean;
   readonly #size: BatchSize;
   /** What is left of the chunk that the last cut went through. */
   #rest: Slice | undefined;
@@ -39,10 +38,9 @@ export class Batcher {
   #bornAt = 0;
   #layout: { readonly of: Chunk; readonly csv: CsvMapper } | undefined;
 
-  constructor(channel: ByteChannel<Arrival>, mapper: Mapper, textual: boolean, size: BatchSize) {
+  constructor(channel: ByteChannel<Arrival>, mapper: Mapper, size: BatchSize) {
     this.#channel = channel;
     this.#mapper = mapper;
-    this.#textual = textual;
     this.#size = size;
   }
 
@@ -88,7 +86,7 @@ export class Batcher {
 
   #cut(reason: CutReason): Batch {
     this.cuts[reason] += 1;
-    const batch = new SlicedBatch(this.#slices, this.#mapper, this.#textual);
+    const batch = new SlicedBatch(this.#slices, this.#mapper);
     this.#slices = [];
     this.#rows = 0;
     this.#bytes = 0;

@@ -264,10 +264,10 @@ class Run {
     return await prepare(arrivals, splits, sink, columns, ignoreExtra, known, this.#context);
   }
 
-  async #pump({ arrivals, mapper, textual }: Prepared): Promise<void> {
+  async #pump({ arrivals, mapper }: Prepared): Promise<void> {
     const { traits, key } = this.#options.sink;
     const channel = new ByteChannel<Arrival>(channelBytes);
-    const batcher = new Batcher(channel, mapper, textual, {
+    const batcher = new Batcher(channel, mapper, {
       rows: Math.min(this.#settings.batchRows, traits.maxBatchRows),
       bytes: Math.min(batchBytes(this.#limiter.limit), traits.maxBatchBytes),
       age: batchAge,

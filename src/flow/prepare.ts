@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Cell, Context, Row, Sink, SinkPlan, Source, Split } from '../contract/index.js';
+import type { Cell, Context, Intake, Row, Sink, SinkPlan, Source, Split } from '../contract/index.js';
 import { SourceError } from '../errors.js';
 import { parseCsvRecord } from '../formats/csv-record.js';
+import { isLosslessNumber } from '../formats/json.js';
 import { type Slice, SlicedBatch } from './batch.js';
 import type { Arrival } from './batcher.js';
-import { type Columns, columnNames, compileMapper, csvRow, isTextual, type Mapper } from './mapping.js';
+import { type Columns, columnNames, compileMapper, csvRow, type Mapper } from './mapping.js';
 
 /** Rows looked at before the first one is sent. */
 export const sampleRows = 1_000;
@@ -19,7 +20,6 @@ export interface Prepared {
   readonly sampled: number;
   readonly plan: SinkPlan;
   readonly mapper: Mapper;
-  readonly textual: boolean;
   /** Of the splits that have one. */
   readonly fingerprints: Readonly<Record<string, string>>;
 }
@@ -43,7 +43,6 @@ export async function prepare(
   context: Context,
 ): Promise<Prepared> {
   const { sample, rest } = await takeSample(arrivals);
-  const textual = sample[0] !== undefined && isTextual(sample[0].chunk, columns);
   const rows = sample.flatMap((arrival) => sampledRows(arrival, columns));
   const layouts = sample.flatMap(({ chunk }) => (chunk.kind === 'csv' ? [chunk.layout] : []));
   // A run that is gone on with may have met fields in its first part that this sample lacks.
@@ -52,10 +51,7 @@ export async function prepare(
   if (names.length === 0 && sampled > 0) throw nothingUsable(sample, sampled, columns);
   const plan =
     names.length > 0
-      ? await sink.plan(
-          { columns: names, sample: sampledCells(sample, columns, names, textual), textual, ignoreExtra },
-          context,
-        )
+      ? await sink.plan({ columns: names, ...sampledCells(sample, columns, names), ignoreExtra }, context)
       : { columns: [], statements: [], notes: ['the source is empty'] };
   const mapper = compileMapper(columns, plan.columns, ignoreExtra);
   return {
@@ -63,7 +59,6 @@ export async function prepare(
     sampled,
     plan,
     mapper,
-    textual,
     fingerprints: Object.fromEntries(splits.flatMap(({ id, fingerprint }) => (fingerprint ? [[id, fingerprint]] : []))),
   };
 }
@@ -162,18 +157,26 @@ function sampledCells(
   sample: readonly Arrival[],
   columns: Columns | undefined,
   names: readonly string[],
-  textual: boolean,
-): Cell[][] {
+): Pick<Intake, 'sample' | 'textual'> {
   const mapper = compileMapper(columns, names, true);
+  const textual = mapper.keepsText && sample.some(({ chunk }) => chunk.kind === 'csv');
+  const mixed = textual && sample.some(({ chunk }) => chunk.kind === 'records');
   const slices = sample.map(({ chunk, start }): Slice => {
     const slice = { chunk, first: 0, last: chunk.span.rows, start };
     return chunk.kind === 'csv' ? { ...slice, csv: mapper.ofLayout(chunk.layout) } : slice;
   });
-  const batch = new SlicedBatch(slices, mapper, textual);
+  const batch = new SlicedBatch(slices, mapper);
   const cells: Cell[][] = [];
   for (let row = 0; row < batch.rows && cells.length < sampleRows; row++) {
     const into: Cell[] = new Array(names.length);
-    if (!batch.refused.has(row) && !batch.duplicates.has(row) && !batch.cells(row, into)) cells.push(into);
+    if (!batch.refused.has(row) && !batch.duplicates.has(row) && !batch.cells(row, into))
+      cells.push(mixed ? into.map(plainText) : into);
   }
-  return cells;
+  return { sample: cells, textual };
+}
+
+/** Among the text of CSV files the values of JSON files are judged by the text they are written as. */
+function plainText(cell: Cell): Cell {
+  if (isLosslessNumber(cell)) return cell.value;
+  return typeof cell === 'number' || typeof cell === 'boolean' ? String(cell) : cell;
 }

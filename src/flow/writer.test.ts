@@ -7,14 +7,14 @@ import { writeBatch } from './writer.js';
 
 const log = { debug() {}, info() {}, warn() {} };
 const context: Context = { run: 'r', job: 'j', epoch: 1, signal: new AbortController().signal, log };
-const backoff = { first: 1, longest: 2, total: 50 };
+const backoff = { first: 1, longest: 2, total: 300 };
 
 function batchOf(rows: number): Batch {
   const records = Array.from({ length: rows }, (_, n) => ({ n }));
   const span = { split: 's', from: 0, rows, next: { row: rows, token: null } };
   const chunk = { kind: 'records', span, bytes: rows, records } as const;
   const slice = { chunk, first: 0, last: rows, start: { row: 0, token: null } };
-  return new SlicedBatch([slice], compileMapper(undefined, ['n'], false), false);
+  return new SlicedBatch([slice], compileMapper(undefined, ['n'], false));
 }
 
 /** Keeps what it is given, but refuses whole batches as `judge` says: the flow's side of a sink, without a database. */
