@@ -53,6 +53,8 @@ export interface RunRecord {
   readonly status: RunStatus | 'running';
   readonly epoch: number;
   readonly holder: Holder;
+  /** Of a running one: whether its holder was heard of within the lease, by the ledger's own clock. */
+  readonly alive?: boolean;
   readonly startedAt: Date;
   readonly endedAt: Date | undefined;
   /** Rows settled, rejects among them. */

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type {
@@ -35,6 +34,7 @@ import { jobId, type Prepared, prepare, sampleRows } from './prepare.js';
 import { listSplits, readSource } from './reader.js';
 import { writeReport } from './report.js';
 import { refuseChanged, unsettled } from './resume.js';
+import { newRunName } from './run-name.js';
 import { Stop } from './stop.js';
 import { Verification, verifyFault } from './verify.js';
 import { writeBatch } from './writer.js';
@@ -104,7 +104,7 @@ class Run {
     this.#stop = new Stop(options.signal, options.drain);
     this.#limiter = new Limiter(fixed(this.#settings.workers));
     this.#context = {
-      run: newRunId(this.#startedAt),
+      run: options.run ?? newRunName(this.#startedAt),
       job: jobId(options.source, options.sink),
       epoch: 0,
       signal: this.#stop.writing,
@@ -155,10 +155,14 @@ class Run {
     if (nothingToWrite && before === undefined) {
       // Nothing was read, and so no column is known: there is nothing to make ready.
       this.#cutShort = this.#stop.reading.aborted;
+      await this.#clearRejects();
       return;
     }
     if (!nothingToWrite) await sink.open(this.#context);
-    await this.#begin(prepared);
+    if (!(await this.#begin(prepared))) {
+      this.#cutShort = true;
+      return;
+    }
     await this.#verification?.begin(this.#context);
     this.#limiter = new Limiter(fixed(this.#workers(prepared.plan.free)));
     const beating = this.#ledger && setInterval(() => void this.#beat(), heartbeatEvery);
@@ -193,13 +197,17 @@ class Run {
     return await this.#ledger.find({ job: this.#context.job, resume: this.#resume }, this.#stop.writing);
   }
 
-  /** Starts the run or takes it over. What is settled now stays so, and is what the reading goes by. */
-  async #begin({ plan, fingerprints }: Prepared): Promise<void> {
+  /**
+   * Starts the run or takes it over. What is settled now stays so, and is what the reading goes by. False when another
+   * holder was waited for, until reading was ended.
+   */
+  async #begin({ plan, fingerprints }: Prepared): Promise<boolean> {
     if (this.#ledger === undefined) {
       this.#context = { ...this.#context, epoch: 1 };
-      return;
+      await this.#clearRejects();
+      return true;
     }
-    const { source, sink, wait = false } = this.#options;
+    const { source, sink, wait = false, onWait, onBegin } = this.#options;
     const request: RunRequest = {
       run: this.#context.run,
       job: this.#context.job,
@@ -211,17 +219,26 @@ class Run {
       columns: plan.columns,
       fingerprints,
     };
-    const checkpoint = await begin(this.#ledger, request, wait, this.#stop.writing, this.#context.log);
+    const tell = ({ message }: SluiceError) => {
+      this.#context.log.info({}, `waiting: ${message}`);
+      onWait?.(message);
+    };
+    const waiting = { wait, until: this.#stop.reading, tell };
+    const checkpoint = await begin(this.#ledger, request, waiting, this.#stop.writing);
+    if (checkpoint === undefined) return false;
     this.#context = { ...this.#context, run: checkpoint.run, epoch: checkpoint.epoch };
     this.#before = progressOf(checkpoint.spans);
     this.#coverage = new Coverage(this.#before);
     this.#tally.goOnAfter(checkpoint.rejected);
-    if (!checkpoint.resumed) return;
+    onBegin?.({ run: checkpoint.run, resumed: checkpoint.resumed });
+    await this.#clearRejects();
+    if (!checkpoint.resumed) return true;
     this.#context.log.info({ run: checkpoint.run, epoch: checkpoint.epoch }, 'the run is gone on with');
     for await (const reject of this.#ledger.rejects(checkpoint.run, this.#stop.writing)) {
       this.#rejects?.append([reject]);
       this.#verification?.rejected([reject]);
     }
+    return true;
   }
 
   async #beat(): Promise<void> {
@@ -341,12 +358,11 @@ class Run {
   }
 
   /** Reads back what was written: what is missing or different fails the run. */
-  async #verify({ mapper, textual }: Prepared): Promise<void> {
+  async #verify({ mapper }: Prepared): Promise<void> {
     const signal = this.#stop.reading;
     try {
       this.#verified = await this.#verification?.verify({
         mapper,
-        textual,
         readAgain: this.#readAgain,
         passedUnread: this.#passedUnread,
         once: this.#options.source.once ?? false,
@@ -371,18 +387,19 @@ class Run {
   async #openRunFolder(): Promise<void> {
     const { runDir } = this.#options;
     if (runDir === undefined) return;
-    const failed = (error: unknown) => {
-      const message = `the run folder ${runDir} can't be written: ${messageOf(error)}`;
-      this.#tally.problem({ name: 'run-folder', message, incomplete: false });
-      this.#context.log.warn({}, message);
-    };
-    this.#rejects = new RejectFile(join(runDir, 'rejects.ndjson'), failed);
-    try {
-      await mkdir(runDir, { recursive: true });
-      await this.#rejects.clear();
-    } catch (error) {
-      failed(error);
-    }
+    this.#rejects = new RejectFile(join(runDir, 'rejects.ndjson'), (error) => this.#folderFailed(error));
+    await mkdir(runDir, { recursive: true }).catch((error: unknown) => this.#folderFailed(error));
+  }
+
+  /** Not before the run is ours: until then the folder may be another holder's, who is writing there. */
+  async #clearRejects(): Promise<void> {
+    await this.#rejects?.clear().catch((error: unknown) => this.#folderFailed(error));
+  }
+
+  #folderFailed(error: unknown): void {
+    const message = `the run folder ${this.#options.runDir} can't be written: ${messageOf(error)}`;
+    this.#tally.problem({ name: 'run-folder', message, incomplete: false });
+    this.#context.log.warn({}, message);
   }
 
   #status(): RunStatus {
@@ -496,11 +513,6 @@ const silent: Log = { debug() {}, info() {}, warn() {} };
 /** Few workers are given large batches, for each ends in a commit that nothing else fills the wait of. */
 function batchBytes(workers: number): number {
   return Math.min(mostBatchBytes, Math.max(leastBatchBytes, Math.floor(bytesInFlight / workers)));
-}
-
-/** Sorts by time, and is unique enough to name a folder. */
-function newRunId(at: Date): string {
-  return `${at.toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}-${randomBytes(3).toString('hex')}`;
 }
 
 function describeColumn(column: string, columns: LoadOptions['columns']): string {

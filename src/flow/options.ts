@@ -31,6 +31,8 @@ export interface LoadOptions {
   readonly force?: boolean;
   /** Wait while another holder runs the same job. Default false: an error that names the holder. */
   readonly wait?: boolean;
+  /** Name for the run, if a new one is started. Default: one made of the time and a few random digits. */
+  readonly run?: string;
   /**
    * Read back after the load, and compare in the target itself: `count` the rows, `sample` 1,000 records spread over the
    * source, `full` all of them, for which the source is read again. What is missing or different fails the load with
@@ -47,6 +49,10 @@ export interface LoadOptions {
   /** Stops reading, finishes what was read, and ends as `interrupted`. */
   readonly drain?: AbortSignal;
   readonly log?: Log;
+  /** Called once the ledger has begun the run or gone on with it, before anything is written. Not without a ledger. */
+  readonly onBegin?: (begun: { readonly run: string; readonly resumed: boolean }) => void;
+  /** Called when another holder has the job and is waited for, with a message that names it. */
+  readonly onWait?: (message: string) => void;
   /** Called every 100 ms while the load runs, and once at its end. */
   readonly onProgress?: (snapshot: Snapshot) => void;
 }

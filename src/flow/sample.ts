@@ -75,7 +75,7 @@ export class Sampler {
   }
 }
 
-/** One row of a chunk as a chunk of its own. Bytes are copied, so that the rest of them can be let go. */
+/** One row of a chunk as a chunk of its own. Bytes are copied (a Buffer's slice would not), for the chunk's are used again. */
 function rowOf(chunk: Chunk, index: number): Arrival {
   const from = chunk.span.from + index;
   const next = { row: from, token: null };
@@ -84,7 +84,7 @@ function rowOf(chunk: Chunk, index: number): Arrival {
   const shared = { span, ...(replay && { replay }) };
   const place = { start: next, first: 0, last: 1 };
   if (chunk.kind === 'csv') {
-    const data = chunk.data.slice(index === 0 ? 0 : chunk.ends[index - 1]!, chunk.ends[index]!);
+    const data = Uint8Array.from(chunk.data.subarray(index === 0 ? 0 : chunk.ends[index - 1]!, chunk.ends[index]!));
     const row: Chunk = {
       ...shared,
       kind: 'csv',

@@ -24,7 +24,6 @@ const keysOnly: Compared = { values: false, kept: true };
 /** What the load knows when it is over. */
 export interface Loaded {
   readonly mapper: Mapper;
-  readonly textual: boolean;
   /** The source's records once more, from its start. */
   readAgain(): AsyncIterable<Arrival>;
   /** Rows at the start of splits that were passed over unread, for they had been loaded before. */
@@ -144,14 +143,11 @@ export class Verification {
   }
 
   /** What of the arrivals is expected in the target, in batches as the load makes them. */
-  async *#batches(
-    arrivals: AsyncIterable<Arrival>,
-    { mapper, textual, context }: Loaded,
-  ): AsyncGenerator<Batch, void, void> {
+  async *#batches(arrivals: AsyncIterable<Arrival>, { mapper, context }: Loaded): AsyncGenerator<Batch, void, void> {
     const left = new AbortController();
     const signal = AbortSignal.any([context.signal, left.signal]);
     const channel = new ByteChannel<Arrival>(channelBytes);
-    const batcher = new Batcher(channel, mapper, textual, size);
+    const batcher = new Batcher(channel, mapper, size);
     const fed = this.#feed(arrivals, channel, signal);
     try {
       for (let batch = await batcher.next(signal); batch !== undefined; batch = await batcher.next(signal)) yield batch;

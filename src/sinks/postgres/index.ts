@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { z } from 'zod';
 import type {
@@ -15,15 +14,16 @@ import type {
 } from '../../contract/index.js';
 import { ConfigError, SluiceError } from '../../errors.js';
 import { type Address, describeServer, parseAddress } from './address.js';
+import { type Ask, asking } from './ask.js';
 import { parseTableName, quoteName, readSession, readTable, type Session, type TableName } from './catalog.js';
 import { compare } from './compare.js';
 import { createMissing, planCreation, rehearse } from './create.js';
-import { classify, explainConnect, explainRefusal } from './errors.js';
+import { classify } from './errors.js';
 import { PostgresLedger } from './ledger.js';
 import { inspectLedger } from './ledger-tables.js';
 import { type Match, match, missingTable, type Wish } from './match.js';
 import { type PostgresOptions, postgresOptions } from './options.js';
-import { createPool, type Pool, withClient } from './pool.js';
+import { createPool, type Pool } from './pool.js';
 import { ledgerStatements, noLedger } from './settle.js';
 import { describeWrite } from './statements.js';
 import type { Target } from './target.js';
@@ -35,9 +35,6 @@ export { type PostgresOptions, postgresOptions } from './options.js';
 const maxBatchRows = 50_000;
 /** Each batch in flight holds its bytes, and again what is encoded of them. */
 const maxBatchBytes = 4 * 1024 * 1024;
-/** What surrounds the writing is tried this often when the connection is lost, with pauses that grow by this, in ms. */
-const tries = 6;
-const pause = 150;
 
 /**
  * A table of a PostgreSQL server, 13 to 18, as a sink: exactly once, in every mode, also behind a pooler in transaction
@@ -49,6 +46,18 @@ export function postgres(options: PostgresOptions): Sink {
   if (!parsed.success) throw new ConfigError('bad-option', `sink postgres: ${z.prettifyError(parsed.error)}`);
   const { url, table, mode, key, create, ledger } = parsed.data;
   return new PostgresSink(parseAddress(url), parseTableName(table), { mode, key, create, ledger });
+}
+
+/**
+ * The account of what is loaded into a database, without a table: to list runs and to forget old ones.
+ * @throws ConfigError when the address is not valid. Nothing is connected yet.
+ */
+export function postgresLedger(url: string | undefined): Ledger & AsyncDisposable {
+  const address = parseAddress(url);
+  const pool = createPool(address);
+  return Object.assign(new PostgresLedger(asking(pool, address)), {
+    [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
+  });
 }
 
 type Wishes = Wish & { readonly create: boolean; readonly ledger: boolean };
@@ -68,10 +77,10 @@ class PostgresSink implements Sink {
   readonly ledger?: Ledger;
   readonly count?: (context: Context) => Promise<number>;
   readonly classify = classify;
-  readonly #address: Address;
   readonly #table: TableName;
   readonly #wish: Wishes;
   readonly #pool: Pool;
+  readonly #ask: Ask;
   #key: readonly string[];
   #found: Found | undefined;
   #writer: Writer | undefined;
@@ -82,15 +91,15 @@ class PostgresSink implements Sink {
     this.identity = [describeServer(address), quoteName(table), mode, ...(key.length > 0 ? [key.join(',')] : [])].join(
       ' ',
     );
-    this.#address = address;
     this.#table = table;
     this.#wish = wish;
     this.#key = key;
     this.#pool = createPool(address);
+    this.#ask = asking(this.#pool, address);
     const guarantee = wish.ledger ? 'exactly once' : wish.mode === 'append' ? 'at least once' : 'idempotent';
     this.traits = { maxBatchRows, maxBatchBytes, guarantee, rewrites: wish.mode !== 'append' };
     if (wish.mode === 'append') this.count = (context) => this.#count(context);
-    if (wish.ledger) this.ledger = new PostgresLedger((signal, work) => this.#ask(signal, work));
+    if (wish.ledger) this.ledger = new PostgresLedger(this.#ask);
   }
 
   /** As given, or after `plan` the primary key where the mode needs a key and none was given. */
@@ -99,7 +108,6 @@ class PostgresSink implements Sink {
   }
 
   async plan(intake: Intake, context: Context): Promise<SinkPlan> {
-    await this.#connect(context.signal);
     return await this.#ask(context.signal, async (client) => {
       const session = await readSession(client);
       const ready = !this.#wish.ledger || (await inspectLedger(client, session)) === 'ready';
@@ -174,31 +182,5 @@ class PostgresSink implements Sink {
   async #match(client: pg.Client, intake: Intake, session: Session): Promise<Match | undefined> {
     const table = await readTable(client, this.#table);
     return table && match(intake, table, this.#wish, session);
-  }
-
-  /** The first connection: what hinders it is told in full. */
-  async #connect(signal: AbortSignal): Promise<void> {
-    try {
-      (await this.#pool.acquire(signal)).release();
-    } catch (error) {
-      throw signal.aborted ? error : explainConnect(error, this.#address);
-    }
-  }
-
-  /** Runs `work`, which may be run again from its start when the connection is lost under it. */
-  async #ask<Result>(signal: AbortSignal, work: (client: pg.Client) => Promise<Result>): Promise<Result> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await withClient(this.#pool, signal, work);
-      } catch (error) {
-        if (signal.aborted) throw error;
-        if (attempt === tries || classify(error) !== 'retry') {
-          throw error instanceof SluiceError && error.code !== 'connection-lost'
-            ? error
-            : explainRefusal(error, this.#address);
-        }
-        await sleep(pause * attempt, undefined, { signal });
-      }
-    }
   }
 }

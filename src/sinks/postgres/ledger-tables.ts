@@ -127,6 +127,6 @@ function forbidden({ user, database }: Session, missing: readonly string[]): Sin
   const statements = [...missing, ...grants(user)].map((statement) => `${statement};`).join('\n');
   return new SinkError(
     'ledger-forbidden',
-    `Sluice keeps account of what is loaded in the schema sluice of database "${database}", and user "${user}" may not make or use it. Let its owner run:\n${statements}`,
+    `Sluice keeps account of what is loaded in the schema sluice of database "${database}", and user "${user}" may not make or use it. Load with --no-ledger (the sink's option ledger: false) and do without exactly once, or let its owner run:\n${statements}`,
   );
 }

@@ -12,19 +12,16 @@ import type {
 } from '../../contract/index.js';
 import { SinkError, SluiceError } from '../../errors.js';
 import { parseJson } from '../../formats/json.js';
+import type { Ask } from './ask.js';
 import { readSession } from './catalog.js';
 import { deadline } from './deadline.js';
 import { codeOf, fenced } from './errors.js';
-
 import { inspectLedger, makeLedger } from './ledger-tables.js';
 
 /** A holder whose heartbeat is older than this may be taken over. Milliseconds. */
 const lease = 15_000;
 /** Rejects fetched at once. */
 const pageOfRejects = 1_000;
-
-/** Runs `work` on a connection; again from its start when the connection is lost under it. */
-export type Ask = <Result>(signal: AbortSignal, work: (client: pg.Client) => Promise<Result>) => Promise<Result>;
 
 interface RunRow {
   readonly run: string;
@@ -136,6 +133,7 @@ FROM sluice.run r ORDER BY started DESC, run DESC`,
         status: row.status,
         epoch: row.epoch,
         holder: { name: row.holder, since: row.held_since, heartbeat: row.heartbeat },
+        alive: row.status === 'running' && row.fresh,
         startedAt: row.started,
         endedAt: row.finished ?? undefined,
         rows: Number(row.rows),
