@@ -173,7 +173,9 @@ class ConnectionPool implements Pool {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closing.abort(new SluiceError('closed', 'the PostgreSQL sink is closed'));
+    this.#closing.abort(
+      new SluiceError('closed', 'this sink is closed, for it served a load that has ended. Make a sink for each load'),
+    );
     this.#idle.length = 0;
     await Promise.all([...this.#all].map((connection) => this.#close(connection)));
   }
