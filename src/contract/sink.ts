@@ -17,7 +17,7 @@ export interface SinkTraits {
 
 /** What is about to arrive, known before the first row is sent. */
 export interface Intake {
-  /** Target columns the mapping yields, in order; of records without a mapping, every field seen in the sample. */
+  /** Target columns the mapping yields, in order; of records without a mapping, every field seen in the sample. None when nothing is known. */
   readonly columns: readonly string[];
   /** The first rows, as cells in the order of `columns`. At most 1,000; may be empty. */
   readonly sample: readonly (readonly Cell[])[];
@@ -31,6 +31,8 @@ export interface Intake {
 export interface SinkPlan {
   /** Those of the intake's columns that will be written, in the order of the intake. */
   readonly columns: readonly string[];
+  /** Columns of the target beyond the intake's that could be written too: a record may have such a field later on. */
+  readonly others?: readonly string[];
   /** Connections, or whatever holds one batch each, that the target has free for us; undefined when it has no such bound. */
   readonly free?: number;
   /** What would be executed, for a person to read: statements, calls. */
@@ -83,7 +85,10 @@ export interface Sink extends AsyncDisposable {
   readonly key?: readonly string[];
   /** The ledger the sink keeps itself, in the transaction of each batch. */
   readonly ledger?: Ledger;
-  /** Connects and matches the intake with the target. Throws SinkError that names the column and the remedy. */
+  /**
+   * Connects and matches the intake with the target; of an intake without columns, sees whether the target could be
+   * written. Throws SinkError that names the column and the remedy.
+   */
   plan(intake: Intake, context: Context): Promise<SinkPlan>;
   /** Makes ready what `plan` promised: creates the table if asked to. */
   open(context: Context): Promise<void>;

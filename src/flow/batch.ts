@@ -14,7 +14,7 @@ export interface Slice {
   readonly csv?: CsvMapper;
 }
 
-/** A batch over slices of chunks, all of one kind: nothing is copied until a sink asks for it. */
+/** A batch over slices of chunks, all of one kind and layout: nothing is copied until a sink asks for it. */
 export class SlicedBatch implements Batch {
   readonly rows: number;
   readonly bytes: number;
@@ -53,7 +53,7 @@ export class SlicedBatch implements Batch {
   }
 
   get columns(): readonly string[] {
-    return this.#mapper.columns;
+    return this.#slices[0]?.csv?.columns ?? this.#mapper.columns;
   }
 
   get spans(): readonly Span[] {

@@ -13,7 +13,7 @@ function batchOf(records: readonly Row[]): Batch {
   const span = { split: 's', from: 0, rows, next: { row: rows, token: null } };
   const chunk = { kind: 'records', span, bytes: rows, records } as const;
   const slice = { chunk, first: 0, last: rows, start: { row: 0, token: null } };
-  return new SlicedBatch([slice], compileMapper(undefined, ['a', 'b', 'n'], true), false);
+  return new SlicedBatch([slice], compileMapper(undefined, ['a', 'b', 'n'], true));
 }
 
 const keyed = (...keys: unknown[]) => batchOf(keys.map((a, n) => ({ a, n })));

@@ -1,7 +1,7 @@
 import type { Chunk, ReadContext, ResumePoint, Source, Split } from '../../contract/index.js';
 import { ConfigError, SourceError } from '../../errors.js';
 import type { ByteStream } from '../../formats/bytes.js';
-import { readCsv } from '../../formats/csv.js';
+import { readCsv, readCsvFields } from '../../formats/csv.js';
 import { readNdjson } from '../../formats/ndjson.js';
 import { fileBytes, standardInputBytes } from './file-bytes.js';
 import { fingerprintOf } from './fingerprint.js';
@@ -10,6 +10,9 @@ import { type FileOptions, fileOptions } from './options.js';
 import { findFiles, isPattern, lookAt, standardInput } from './paths.js';
 
 export { type FileOptions, fileOptions } from './options.js';
+
+/** Files of a glob whose headers are read before the first record is. */
+const headersLookedAt = 1_000;
 
 /**
  * Records from CSV and NDJSON files, plain or gzip, or from standard input: one split a file, its id the path.
@@ -27,17 +30,30 @@ export function file(options: FileOptions): Source {
   const paths = typeof path === 'string' ? [path] : path;
   for (const given of paths) if (!isPattern(given)) formatOf(given, format);
 
+  async function fieldsOf(split: Split, signal: AbortSignal): Promise<readonly string[] | undefined> {
+    const kind = formatOf(split.id, format);
+    if (kind.format === 'ndjson') return undefined;
+    const delimiter = dialect.delimiter ?? kind.delimiter;
+    const bytes = await openBytes(split, gzip, signal);
+    const fields = await readCsvFields(bytes, { ...dialect, delimiter, split: split.id });
+    if (fields && !dialect.delimiter && !dialect.fields) checkDelimiter(split.id, fields);
+    return fields;
+  }
+
   return {
     name: 'file',
     identity: identityOf(paths, { format, ...dialect }),
 
-    async *splits(): AsyncGenerator<Split> {
+    async *splits({ signal }: ReadContext): AsyncGenerator<Split> {
       const files = await findFiles(paths, gzip);
       for (const { path } of files) formatOf(path, format);
-      for (const { path, size, gzip } of files) {
+      for (const [i, { path, size, gzip }] of files.entries()) {
         const fingerprint = size === undefined ? undefined : await fingerprintOf(path);
+        const seekable = size !== undefined && i < headersLookedAt;
+        const fields = seekable ? await fieldsOf({ id: path, bytes: size }, signal) : undefined;
+        const split = { id: path, fingerprint, ...(fields && { fields }) };
         // How many bytes gzip holds is known only when it has been read.
-        yield size === undefined || gzip ? { id: path, fingerprint } : { id: path, bytes: size, fingerprint };
+        yield size === undefined || gzip ? split : { ...split, bytes: size };
       }
     },
 
