@@ -1,5 +1,5 @@
 import type { Batch, Context, Refusal, Sink, WriteResult } from '../contract/index.js';
-import { NotWritten, SluiceError } from '../errors.js';
+import { messageOf, NotWritten, SluiceError } from '../errors.js';
 import { type Backoff, pause } from './retry.js';
 
 /** What the writing of one batch meets on its way. */
@@ -39,9 +39,9 @@ async function tryPart(
   let failingSince: number | undefined;
   for (let attempt = 1; ; attempt++) {
     context.signal.throwIfAborted();
+    let result: WriteResult;
     try {
-      events.settled(part, await sink.write(part, context));
-      return undefined;
+      result = await sink.write(part, context);
     } catch (error) {
       context.signal.throwIfAborted();
       const kind = sink.classify(error);
@@ -57,7 +57,11 @@ async function tryPart(
       }
       events.retried(error, attempt, kind === 'throttled');
       await pause(attempt, backoff, context.signal);
+      continue;
     }
+    // Not under the catch above: an error after the commit is no error of the write, which would be tried again.
+    events.settled(part, result);
+    return undefined;
   }
 }
 
@@ -90,8 +94,4 @@ function refusalOf(failure: unknown): Refusal {
     return failure.refusal ?? { code: failure.code, reason: failure.message };
   }
   return { code: 'refused', reason: messageOf(failure) };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
