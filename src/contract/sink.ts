@@ -72,8 +72,8 @@ export type RunStatus =
   | 'interrupted';
 
 /**
- * Where records go. Life: `plan` once, `open` once (not in a dry run), `write` many times in parallel, then disposed,
- * whatever happened.
+ * Where records go. Life: `plan` once, or before that once without columns where `key` is not known yet; `open` once (not
+ * in a dry run); `write` many times in parallel; then disposed, whatever happened.
  */
 export interface Sink extends AsyncDisposable {
   /** The name users know it by: `postgres`. */
@@ -81,7 +81,7 @@ export interface Sink extends AsyncDisposable {
   /** What is written, without secrets: server, database, table, mode and key; part of the job's identity. */
   readonly identity: string;
   readonly traits: SinkTraits;
-  /** Target columns that tell records apart, where there are any. */
+  /** Target columns that tell records apart, where there are any; a sink that rewrites may know them only after `plan`. */
   readonly key?: readonly string[];
   /** The ledger the sink keeps itself, in the transaction of each batch. */
   readonly ledger?: Ledger;

@@ -1,5 +1,5 @@
 import type { Cell, CsvLayout, Refusal, Row } from '../contract/index.js';
-import { ConfigError } from '../errors.js';
+import { ConfigError, messageOf } from '../errors.js';
 import { isLosslessNumber, JsonText, stringifyJson } from '../formats/json.js';
 import { compilePath } from '../formats/path.js';
 
@@ -121,9 +121,9 @@ function byFunction(
   const ofRecord = (record: Row, into: Cell[]): Refusal | undefined => {
     let row: Row;
     try {
-      row = map(record);
+      row = mapRow(map, record);
     } catch (error) {
-      return { code: 'mapping-failed', reason: error instanceof Error ? error.message : String(error) };
+      return { code: 'mapping-failed', reason: messageOf(error) };
     }
     return pick(row, into);
   };
@@ -170,6 +170,18 @@ function bySpecs(columns: Readonly<Record<string, ColumnSpec>>, accepted: readon
       };
     },
   };
+}
+
+/** What the function makes of the record. @throws what the function throws; an error when it makes no object. */
+export function mapRow(map: (record: Row) => Row, record: Row): Row {
+  const row: unknown = map(record);
+  if (isObject(row)) return row;
+  const made = Array.isArray(row) ? 'an array' : row === null ? 'null' : typeof row;
+  throw new TypeError(`the mapping function must return an object of columns, and gave ${made}`);
+}
+
+function isObject(value: unknown): value is Row {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 type NormalSpec = {
@@ -266,16 +278,26 @@ export function csvRow(layout: Fields, fields: readonly (string | null)[]): Row 
   return Object.fromEntries(layout.fields.map((name, i) => [name, fields[i]]));
 }
 
-/** What identifies a record to the target, as one string; undefined when a part is missing or null. */
+/**
+ * What identifies a record to the target, as one string; undefined when a part is missing or null, or when the mapping
+ * fails on the record.
+ */
 export function compileKey(columns: Columns | undefined, key: readonly string[]): (record: Row) => string | undefined {
-  const readers =
-    typeof columns === 'function'
-      ? key.map((name) => (record: Row) => columns(record)[name])
-      : key.map((name) => recordReader(normal(name, columns?.[name] ?? { from: JSON.stringify([name]) })));
+  const mapped = typeof columns === 'function' ? columns : undefined;
+  const specs = typeof columns === 'function' ? undefined : columns;
+  const readers = key.map((name) => recordReader(normal(name, specs?.[name] ?? { from: JSON.stringify([name]) })));
   return (record) => {
+    let row = record;
+    if (mapped !== undefined) {
+      try {
+        row = mapRow(mapped, record);
+      } catch {
+        return undefined;
+      }
+    }
     let whole = '';
     for (const read of readers) {
-      const part = read(record);
+      const part = read(row);
       if (part === undefined || part === null) return undefined;
       whole += `${typeof part === 'object' ? stringifyJson(part) : String(part)}\u0000`;
     }

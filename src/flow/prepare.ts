@@ -6,7 +6,7 @@ import { parseCsvRecord } from '../formats/csv-record.js';
 import { isLosslessNumber } from '../formats/json.js';
 import { type Slice, SlicedBatch } from './batch.js';
 import type { Arrival } from './batcher.js';
-import { type Columns, columnNames, compileMapper, csvRow, type Fields, type Mapper } from './mapping.js';
+import { type Columns, columnNames, compileMapper, csvRow, type Fields, type Mapper, mapRow } from './mapping.js';
 
 /** Rows looked at before the first one is sent. */
 export const sampleRows = 1_000;
@@ -148,7 +148,7 @@ function nothingUsable(sample: readonly Arrival[], sampled: number, columns: Col
 /** A row the function fails on is refused later, in its turn. */
 function mapped(map: (record: Row) => Row, row: Row): Row[] {
   try {
-    return [map(row)];
+    return [mapRow(map, row)];
   } catch {
     return [];
   }
