@@ -25,7 +25,7 @@ export interface Batch {
   readonly bytes: number;
   /** The ranges that are settled when this batch is, in row order. */
   readonly spans: readonly Span[];
-  /** Target columns, in the order of `cells`. */
+  /** Target columns, in the order of `cells`: of the plan's columns and others. Batches of other files may have others. */
   readonly columns: readonly string[];
   /** True when cells are the database's own text form (CSV): a string then is never JSON-quoted or reinterpreted. */
   readonly textual: boolean;

@@ -17,7 +17,7 @@ export interface SinkTraits {
 
 /** What is about to arrive, known before the first row is sent. */
 export interface Intake {
-  /** Target columns the mapping yields, in order; of records without a mapping, every field seen in the sample. */
+  /** Target columns the mapping yields, in order; of records without a mapping, every field seen in the sample. None when nothing is known. */
   readonly columns: readonly string[];
   /** The first rows, as cells in the order of `columns`. At most 1,000; may be empty. */
   readonly sample: readonly (readonly Cell[])[];
@@ -31,6 +31,8 @@ export interface Intake {
 export interface SinkPlan {
   /** Those of the intake's columns that will be written, in the order of the intake. */
   readonly columns: readonly string[];
+  /** Columns of the target beyond the intake's that could be written too: a record may have such a field later on. */
+  readonly others?: readonly string[];
   /** Connections, or whatever holds one batch each, that the target has free for us; undefined when it has no such bound. */
   readonly free?: number;
   /** What would be executed, for a person to read: statements, calls. */
@@ -100,8 +102,8 @@ export type RunStatus =
   | 'interrupted';
 
 /**
- * Where records go. Life: `plan` once, `open` once (not in a dry run), `write` many times in parallel, then disposed,
- * whatever happened.
+ * Where records go. Life: `plan` once, or before that once without columns where `key` is not known yet; `open` once (not
+ * in a dry run); `write` many times in parallel; then disposed, whatever happened.
  */
 export interface Sink extends AsyncDisposable {
   /** The name users know it by: `postgres`. */
@@ -109,11 +111,14 @@ export interface Sink extends AsyncDisposable {
   /** What is written, without secrets: server, database, table, mode and key; part of the job's identity. */
   readonly identity: string;
   readonly traits: SinkTraits;
-  /** Target columns that tell records apart, where there are any. */
+  /** Target columns that tell records apart, where there are any; a sink that rewrites may know them only after `plan`. */
   readonly key?: readonly string[];
   /** The ledger the sink keeps itself, in the transaction of each batch. */
   readonly ledger?: Ledger;
-  /** Connects and matches the intake with the target. Throws SinkError that names the column and the remedy. */
+  /**
+   * Connects and matches the intake with the target; of an intake without columns, sees whether the target could be
+   * written. Throws SinkError that names the column and the remedy.
+   */
   plan(intake: Intake, context: Context): Promise<SinkPlan>;
   /** Makes ready what `plan` promised: creates the table if asked to. */
   open(context: Context): Promise<void>;

@@ -10,6 +10,8 @@ export interface Split {
   readonly rows?: number;
   /** Bytes it will read, where that is known before reading. */
   readonly bytes?: number;
+  /** Names of its fields, where they are known before reading: a CSV file's header. */
+  readonly fields?: readonly string[];
   /** What changes when the split's content does; undefined where nothing of the kind is known. */
   readonly fingerprint?: string;
 }

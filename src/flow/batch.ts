@@ -33,7 +33,7 @@ export class Lifetime {
   }
 }
 
-/** A batch over slices of chunks, all of one kind: nothing is copied until a sink asks for it. */
+/** A batch over slices of chunks, all of one kind and layout: nothing is copied until a sink asks for it. */
 export class SlicedBatch implements Batch {
   readonly rows: number;
   readonly bytes: number;
@@ -78,7 +78,7 @@ export class SlicedBatch implements Batch {
   }
 
   get columns(): readonly string[] {
-    return this.#mapper.columns;
+    return this.#slices[0]?.csv?.columns ?? this.#mapper.columns;
   }
 
   get spans(): readonly Span[] {

@@ -13,7 +13,7 @@ import type {
   Verified,
   WriteResult,
 } from '../contract/index.js';
-import { ConfigError, InDoubt, SluiceError } from '../errors.js';
+import { ConfigError, InDoubt, messageOf, SluiceError } from '../errors.js';
 import { fixed } from '../gate/fixed.js';
 import { Limiter } from '../gate/limiter.js';
 import { mayBeAlive, thisHolder } from '../ledger/holder.js';
@@ -254,6 +254,7 @@ class Run {
 
   async #prepare(before?: Checkpoint): Promise<Prepared> {
     const { source, sink, columns, ignoreExtra = false, force = false } = this.#options;
+    await this.#findKey();
     const reading: ReadContext = {
       ...this.#context,
       signal: this.#stop.reading,
@@ -279,6 +280,13 @@ class Run {
       readSource(source, splits, new Map(), { ...reading, strict: false, problem() {} }, new Tally());
     const known = before?.columns ?? [];
     return await prepare(arrivals, splits, sink, columns, ignoreExtra, known, this.#context);
+  }
+
+  /** The source is to judge its first records by the key already, and that may be the target's own. */
+  async #findKey(): Promise<void> {
+    const { sink, ignoreExtra = false } = this.#options;
+    if (sink.key !== undefined || !sink.traits.rewrites) return;
+    await sink.plan({ columns: [], sample: [], textual: false, ignoreExtra }, this.#context);
   }
 
   async #pump({ arrivals, mapper }: Prepared): Promise<void> {
@@ -521,8 +529,4 @@ function describeColumn(column: string, columns: LoadOptions['columns']): string
   const spec: ColumnSpec = columns[column] ?? column;
   if (typeof spec === 'string') return spec;
   return 'value' in spec ? `the constant ${JSON.stringify(spec.value)}` : (spec.from ?? column);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -123,6 +123,13 @@ describe('compileKey', () => {
     expect(key({ c: 'x' })).toBeUndefined();
   });
 
+  test('knows no key of a record that the mapping function fails on', () => {
+    const key = compileKey((record) => ({ id: (record.n as Row).x }), ['id']);
+    expect(key({ n: { x: 1 } })).toBeDefined();
+    expect(key({})).toBeUndefined();
+    expect(compileKey(() => undefined as never, ['id'])({ id: 1 })).toBeUndefined();
+  });
+
   test('reads odd names as they are', () => {
     expect(compileKey(undefined, ['a.b'])({ 'a.b': 1 })).toBeDefined();
   });

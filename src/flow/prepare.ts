@@ -6,7 +6,7 @@ import { parseCsvRecord } from '../formats/csv-record.js';
 import { isLosslessNumber } from '../formats/json.js';
 import { type Slice, SlicedBatch } from './batch.js';
 import type { Arrival } from './batcher.js';
-import { type Columns, columnNames, compileMapper, csvRow, type Mapper } from './mapping.js';
+import { type Columns, columnNames, compileMapper, csvRow, type Fields, type Mapper, mapRow } from './mapping.js';
 
 /** Rows looked at before the first one is sent. */
 export const sampleRows = 1_000;
@@ -44,20 +44,21 @@ export async function prepare(
 ): Promise<Prepared> {
   const { sample, rest } = await takeSample(arrivals);
   const rows = sample.flatMap((arrival) => sampledRows(arrival, columns));
-  const layouts = sample.flatMap(({ chunk }) => (chunk.kind === 'csv' ? [chunk.layout] : []));
+  const layouts: Fields[] = splits.flatMap(({ fields }) => (fields === undefined ? [] : [{ fields }]));
+  for (const { chunk } of sample) if (chunk.kind === 'csv') layouts.push(chunk.layout);
   // A run that is gone on with may have met fields in its first part that this sample lacks.
   const names = [...new Set([...before, ...columnNames(columns, layouts, rows)])];
   const sampled = sample.reduce((sum, { chunk }) => sum + chunk.span.rows, 0);
   if (names.length === 0 && sampled > 0) throw nothingUsable(sample, sampled, columns);
-  const plan =
-    names.length > 0
-      ? await sink.plan({ columns: names, ...sampledCells(sample, columns, names), ignoreExtra }, context)
-      : { columns: [], statements: [], notes: ['the source is empty'] };
-  const mapper = compileMapper(columns, plan.columns, ignoreExtra);
+  const intake = { columns: names, ...sampledCells(sample, columns, names), ignoreExtra };
+  const plan = await sink.plan(intake, context);
+  const mapper = compileMapper(columns, plan.columns, ignoreExtra, plan.others);
+  // A file that lacks what the mapping names is refused before the first row is sent.
+  for (const layout of layouts) mapper.ofLayout(layout);
   return {
     arrivals: rest,
     sampled,
-    plan,
+    plan: sampled > 0 ? plan : { ...plan, notes: ['the source is empty', ...plan.notes] },
     mapper,
     fingerprints: Object.fromEntries(splits.flatMap(({ id, fingerprint }) => (fingerprint ? [[id, fingerprint]] : []))),
   };
@@ -147,7 +148,7 @@ function nothingUsable(sample: readonly Arrival[], sampled: number, columns: Col
 /** A row the function fails on is refused later, in its turn. */
 function mapped(map: (record: Row) => Row, row: Row): Row[] {
   try {
-    return [map(row)];
+    return [mapRow(map, row)];
   } catch {
     return [];
   }
@@ -161,16 +162,17 @@ function sampledCells(
   const mapper = compileMapper(columns, names, true);
   const textual = mapper.keepsText && sample.some(({ chunk }) => chunk.kind === 'csv');
   const mixed = textual && sample.some(({ chunk }) => chunk.kind === 'records');
-  const slices = sample.map(({ chunk, start }): Slice => {
-    const slice = { chunk, first: 0, last: chunk.span.rows, start };
-    return chunk.kind === 'csv' ? { ...slice, csv: mapper.ofLayout(chunk.layout) } : slice;
-  });
-  const batch = new SlicedBatch(slices, mapper);
   const cells: Cell[][] = [];
-  for (let row = 0; row < batch.rows && cells.length < sampleRows; row++) {
-    const into: Cell[] = new Array(names.length);
-    if (!batch.refused.has(row) && !batch.duplicates.has(row) && !batch.cells(row, into))
-      cells.push(mixed ? into.map(plainText) : into);
+  for (const { chunk, start } of sample) {
+    const slice: Slice = { chunk, first: 0, last: chunk.span.rows, start };
+    const csv = chunk.kind === 'csv' ? { csv: mapper.ofLayout(chunk.layout) } : {};
+    const batch = new SlicedBatch([{ ...slice, ...csv }], mapper);
+    const places = names.map((name) => batch.columns.indexOf(name));
+    const into: Cell[] = [];
+    for (let row = 0; row < batch.rows && cells.length < sampleRows; row++) {
+      if (batch.refused.has(row) || batch.duplicates.has(row) || batch.cells(row, into)) continue;
+      cells.push(places.map((place) => (mixed ? plainText(into[place]) : into[place])));
+    }
   }
   return { sample: cells, textual };
 }

@@ -58,13 +58,18 @@ class ScriptedSink implements Sink {
   }
 }
 
-async function write(rows: number, judge: (numbers: number[], attempt: number) => Error | undefined) {
+async function write(
+  rows: number,
+  judge: (numbers: number[], attempt: number) => Error | undefined,
+  onSettled: () => void = () => {},
+) {
   const sink = new ScriptedSink(judge);
   const results: WriteResult[] = [];
   const settled: number[] = [];
   let retries = 0;
   const done = writeBatch(sink, batchOf(rows), context, backoff, {
     settled(part, result) {
+      onSettled();
       results.push(result);
       for (const span of part.spans) for (let i = 0; i < span.rows; i++) settled.push(span.from + i);
     },
@@ -115,6 +120,19 @@ describe('writeBatch', () => {
     );
     expect(sink.held).toEqual([0, 1, 2]);
     expect(retries).toBe(3);
+  });
+
+  test('an error after the commit is not taken for one of the write, which would be tried again', async () => {
+    const after = bad();
+    const { sink, failure } = await write(
+      3,
+      () => undefined,
+      () => {
+        throw after;
+      },
+    );
+    expect(failure).toBe(after);
+    expect(sink.tries).toHaveLength(1);
   });
 
   test('gives up after the time for trying, with the cause', async () => {

@@ -1,5 +1,5 @@
 import type { Batch, Context, Refusal, Sink, WriteResult } from '../contract/index.js';
-import { InDoubt, NotWritten, SluiceError } from '../errors.js';
+import { InDoubt, messageOf, NotWritten, SluiceError } from '../errors.js';
 import { type Backoff, pause } from './retry.js';
 
 /** What the writing of one batch meets on its way. */
@@ -61,6 +61,7 @@ async function tryPart(
       await pause(attempt, backoff, context.signal);
       continue;
     }
+    // Not under the catch above: an error after the commit is no error of the write, which would be tried again.
     await events.settled(part, result);
     return undefined;
   }
@@ -95,8 +96,4 @@ function refusalOf(failure: unknown): Refusal {
     return failure.refusal ?? { code: failure.code, reason: failure.message };
   }
   return { code: 'refused', reason: messageOf(failure) };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,5 @@
 import type { Refusal } from '../../contract/index.js';
-import { NotWritten, SluiceError } from '../../errors.js';
+import { messageOf, NotWritten, SluiceError } from '../../errors.js';
 import type { Payload } from './copy.js';
 import { isServerError, type ServerError } from './flight.js';
 import type { TargetColumn } from './target.js';
@@ -37,10 +37,6 @@ function codeOf(error: unknown, lost: boolean): string {
   if (error instanceof SluiceError) return error.code;
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
   return lost ? 'connection-lost' : 'unexpected';
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /**

@@ -116,6 +116,8 @@ class PostgresSink implements Sink {
       let matched = await this.#match(client, intake, session);
       if (matched === undefined) {
         if (!this.#wish.create) throw await missingTable(client, this.#table, session);
+        // Without a column there is nothing to make it of.
+        if (intake.columns.length === 0) return { columns: [], free: session.free, statements: [], notes };
         creation = await planCreation(client, this.#table, intake, this.#wish, session);
         matched = await rehearse(client, creation, () => this.#match(client, intake, session));
       }
@@ -125,8 +127,12 @@ class PostgresSink implements Sink {
       this.#found = { session, intake, creation };
       return {
         columns: target.columns.map((column) => column.name),
+        others: matched.others.map((column) => column.name),
         free: session.free,
-        statements: [...(creation === undefined ? [] : [creation]), ...describeWrite(target)],
+        statements: [
+          ...(creation === undefined ? [] : [creation]),
+          ...(target.columns.length === 0 ? [] : describeWrite(target)),
+        ],
         notes: [...matched.notes, ...notes],
       };
     });
@@ -146,7 +152,7 @@ class PostgresSink implements Sink {
       this.#target = target;
       this.#writer = createWriter({
         pool: this.#pool,
-        target,
+        target: { ...target, columns: [...target.columns, ...matched.others] },
         ledger: this.#wish.ledger ? ledgerStatements : noLedger,
       });
     });

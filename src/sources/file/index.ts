@@ -1,7 +1,7 @@
 import type { Chunk, ReadContext, ResumePoint, Source, Split } from '../../contract/index.js';
 import { ConfigError, SourceError } from '../../errors.js';
 import type { ByteStream } from '../../formats/bytes.js';
-import { readCsv } from '../../formats/csv.js';
+import { readCsv, readCsvFields } from '../../formats/csv.js';
 import { readNdjson } from '../../formats/ndjson.js';
 import { BufferPool } from './buffer-pool.js';
 import { fileBytes, standardInputBytes, step } from './file-bytes.js';
@@ -11,6 +11,9 @@ import { type FileOptions, fileOptions } from './options.js';
 import { findFiles, isPattern, lookAt, standardInput } from './paths.js';
 
 export { type FileOptions, fileOptions } from './options.js';
+
+/** Files of a glob whose headers are read before the first record is. */
+const headersLookedAt = 1_000;
 
 /**
  * Records from CSV and NDJSON files, plain or gzip, or from standard input: one split a file, its id the path.
@@ -30,18 +33,31 @@ export function file(options: FileOptions): Source {
 
   const pool = new BufferPool(step);
 
+  async function fieldsOf(split: Split, signal: AbortSignal): Promise<readonly string[] | undefined> {
+    const kind = formatOf(split.id, format);
+    if (kind.format === 'ndjson') return undefined;
+    const delimiter = dialect.delimiter ?? kind.delimiter;
+    const bytes = await openBytes(split, gzip, pool, signal);
+    const fields = await readCsvFields(bytes, { ...dialect, delimiter, split: split.id });
+    if (fields && !dialect.delimiter && !dialect.fields) checkDelimiter(split.id, fields);
+    return fields;
+  }
+
   return {
     name: 'file',
     identity: identityOf(paths, { format, ...dialect }),
     once: paths.includes(standardInput),
 
-    async *splits(): AsyncGenerator<Split> {
+    async *splits({ signal }: ReadContext): AsyncGenerator<Split> {
       const files = await findFiles(paths, gzip);
       for (const { path } of files) formatOf(path, format);
-      for (const { path, size, gzip } of files) {
+      for (const [i, { path, size, gzip }] of files.entries()) {
         const fingerprint = size === undefined ? undefined : await fingerprintOf(path);
+        const seekable = size !== undefined && i < headersLookedAt;
+        const fields = seekable ? await fieldsOf({ id: path, bytes: size }, signal) : undefined;
+        const split = { id: path, fingerprint, ...(fields && { fields }) };
         // How many bytes gzip holds is known only when it has been read.
-        yield size === undefined || gzip ? { id: path, fingerprint } : { id: path, bytes: size, fingerprint };
+        yield size === undefined || gzip ? split : { ...split, bytes: size };
       }
     },
 

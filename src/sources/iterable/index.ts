@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Chunk, Defect, ReadContext, ResumePoint, Row, Source, Split } from '../../contract/index.js';
-import { SluiceError, SourceError } from '../../errors.js';
+import { messageOf, SluiceError, SourceError } from '../../errors.js';
 import { sampledBytes } from './approximate-bytes.js';
 import { Grouping, maxRows } from './group.js';
 import { Readahead } from './readahead.js';
@@ -53,8 +53,7 @@ export function iterable(
         }
       } catch (cause) {
         if (signal.aborted || cause instanceof SluiceError) throw cause;
-        const reason = cause instanceof Error ? cause.message : String(cause);
-        throw new SourceError('iterable-failed', `${name} failed after ${row} records: ${reason}`, { cause });
+        throw new SourceError('iterable-failed', `${name} failed after ${row} records: ${messageOf(cause)}`, { cause });
       }
     },
 
