@@ -12,12 +12,13 @@ const heads: Readonly<Record<RunStatus, string>> = {
 };
 
 /** What a run did, for a person: an account that adds up, what to look at, where to find it. */
-export function summarize(report: Report): string {
+export function summarize(report: Report, resumed = false): string {
   const perSecond = report.seconds > 0 ? `, ${count(report.read / report.seconds)} rows/s` : '';
   const lines = [
     `${heads[report.status]}: ${counted(report.read, 'record')} (${size(report.bytes)}) in ${duration(report.seconds)}${perSecond}`,
     `  read ${count(report.read)} = written ${count(report.written)} + unchanged ${count(report.unchanged)}` +
       ` + duplicate ${count(report.duplicate)} + rejected ${count(report.rejected)} + skipped ${count(report.skipped)}`,
+    ...(resumed ? [`  resumed  run ${report.run}: ${counted(report.skipped, 'record')} had been settled before`] : []),
     `  from     ${report.source}`,
     `  into     ${report.sink} (${report.guarantee})`,
     `  with     ${counted(report.batches, 'batch', 'batches')}, at most ${count(report.workers)} at once, ${counted(report.retries, 'retry', 'retries')}`,
