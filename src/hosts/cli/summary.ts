@@ -12,7 +12,7 @@ const heads: Readonly<Record<RunStatus, string>> = {
 };
 
 /** What a run did, for a person: an account that adds up, what to look at, where to find it. */
-export function summarize(report: Report): string {
+export function summarize(report: Report, resumed = false): string {
   const parts = [`  from     ${report.source}`, `  into     ${report.sink} (${report.guarantee})`];
   const folder = report.runDir === null ? [] : [`  folder   ${report.runDir}`];
   // Zeros would only hide the error that follows.
@@ -24,6 +24,7 @@ export function summarize(report: Report): string {
     `${heads[report.status]}: ${counted(report.read, 'record')} (${size(report.bytes)}) in ${duration(report.seconds)}${perSecond}`,
     `  read ${count(report.read)} = written ${count(report.written)} + unchanged ${count(report.unchanged)}` +
       ` + duplicate ${count(report.duplicate)} + rejected ${count(report.rejected)} + skipped ${count(report.skipped)}`,
+    ...(resumed ? [`  resumed  run ${report.run}: ${counted(report.skipped, 'record')} had been settled before`] : []),
     ...parts,
     `  with     ${counted(report.batches, 'batch', 'batches')}, at most ${count(report.workers)} at once, ${counted(report.retries, 'retry', 'retries')}`,
     ...report.problems.map(
