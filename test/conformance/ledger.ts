@@ -218,7 +218,7 @@ export function ledgerConformance(subject: LedgerSubject): void {
 
   test('what a taker read is all that stands of the holder before', async () => {
     await using store = await subject.store();
-    for (let round = 0; round < 20; round++) {
+    for (let round = 0; round < 10; round++) {
       const run = `r${round}`;
       const old = await begin(store, 'old', { run, job: run });
       const settled: Span[] = [];
@@ -325,7 +325,7 @@ export function ledgerConformance(subject: LedgerSubject): void {
     let row = 0;
     const rejects: Reject[] = [];
     const spans: Span[] = [];
-    const sample = fc.sample(fc.tuple(fc.array(value, { maxLength: 4 }), fc.jsonValue({ stringUnit: 'binary' })), 80);
+    const sample = fc.sample(fc.tuple(fc.array(value, { maxLength: 4 }), fc.jsonValue({ stringUnit: 'binary' })), 25);
     for (const [records, token] of sample) {
       const from = row;
       const refused = records.map((record): Reject => ({ split: 's', row: row++, code: 'X', reason: 'no', record }));
