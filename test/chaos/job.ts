@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checksumSql, type Files, makeFiles } from './files.js';
-import { Loader, type LoaderEnd, type LoaderOptions } from './loader.js';
+import { Loader, type LoaderEnd, type LoaderOptions } from './loader-process.js';
 import type { Random } from './random.js';
 import type { CrashingServer } from './server.js';
 import type { Tally } from './tally.js';
@@ -23,7 +23,10 @@ export interface Arena {
 /** How long anything at all may take. Longer means that it hangs. Milliseconds. */
 const watchdog = 90_000;
 
-/** The wrong came of it: what, with all that helps to see why. */
+/** A dead holder of this host must not be waited for; the lease would take longer than this. Milliseconds. */
+const promptly = 9_000;
+
+/** A load went wrong; says how, with what helps to see why. */
 export class ChaosError extends Error {
   override readonly name = 'ChaosError';
 }
@@ -39,6 +42,8 @@ export class Job implements AsyncDisposable {
   readonly #loaders = new Set<Loader>();
   /** Errors a loader of this job may end with. */
   readonly allowed = new Set<string>();
+  /** Those it may end with before it holds the run. */
+  readonly allowedAtStart = new Set<string>();
   /** Those it ended with all the same. */
   readonly #unexpected: string[] = [];
   /** When the last holder was killed. */
@@ -67,7 +72,11 @@ export class Job implements AsyncDisposable {
   /** A loader that goes on with the run, with batches and workers drawn anew. */
   launch(options: Partial<LoaderOptions> = {}): Loader {
     const { random } = this.arena;
-    const loader = new Loader({
+    const takeover = () => {
+      if (this.#killedAt !== undefined) this.#tookOver(performance.now() - this.#killedAt);
+      this.#killedAt = undefined;
+    };
+    const given = {
       url: this.url,
       table: 't',
       path: this.files.paths,
@@ -77,22 +86,31 @@ export class Job implements AsyncDisposable {
       wait: false,
       maxErrors: 1_000_000,
       ...options,
-    });
+    };
+    const loader = new Loader(given, takeover);
     this.#loaders.add(loader);
     void loader.ended.then((end) => {
       this.#loaders.delete(loader);
-      this.arena.tally.ended(end.error?.code ?? end.report?.status ?? 'killed');
-      if (end.error !== undefined && !this.allowed.has(end.error.code)) this.#unexpected.push(describe(end));
+      const { tally } = this.arena;
+      tally.ended(end.error?.code ?? end.report?.status ?? 'killed');
+      tally.peak = Math.max(tally.peak, end.peak ?? 0);
+      if (end.error === undefined || this.allowed.has(end.error.code)) return;
+      if (loader.hasRun || !this.allowedAtStart.has(end.error.code)) this.#unexpected.push(describe(end));
     });
     return loader;
   }
 
   /** Kills it; false when it had ended before. */
-  kill(loader: Loader, signal: NodeJS.Signals): boolean {
+  kill(loader: Loader, signal: 'SIGKILL' | 'SIGTERM'): boolean {
     if (!loader.kill(signal)) return false;
-    this.#killedAt ??= performance.now();
+    if (loader.hasRun) this.#killedAt = performance.now();
     this.arena.tally.inject(signal);
     return true;
+  }
+
+  #tookOver(ms: number): void {
+    this.arena.tally.takeovers.push(ms);
+    if (ms > promptly) this.#unexpected.push(`nothing: it took ${Math.round(ms)} ms to take over a run from the dead`);
   }
 
   /** Runs loaders until one says that all is done; those that fail as they may are followed by another. */

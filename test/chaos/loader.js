@@ -19,6 +19,12 @@ try {
     source: file({ path }),
     sink: postgres({ url, table }),
     drain: drain.signal,
+    log: {
+      debug() {},
+      /** @param {object} fields */
+      info: (fields) => 'epoch' in fields && say({ epoch: fields.epoch }),
+      warn() {},
+    },
     onProgress({ written, rejected }) {
       if (written + rejected > told) say({ settled: written + rejected });
       told = written + rejected;
@@ -30,3 +36,4 @@ try {
   say({ error: { code, message }, report });
   process.exitCode = 1;
 }
+say({ peak: process.resourceUsage().maxRSS });

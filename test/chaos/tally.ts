@@ -10,8 +10,10 @@ export class Tally {
   rejectsLost = 0;
   rejectsDoubled = 0;
   rows = 0;
-  /** Milliseconds from a kill to the moment the run had been taken over, and the longest. */
+  /** Milliseconds from the death of a holder until another had taken the run over, its start included. */
   readonly takeovers: number[] = [];
+  /** Kilobytes a loader held at most. */
+  peak = 0;
 
   inject(fault: string): void {
     raise(this.#injected, fault);

@@ -6,8 +6,8 @@ export interface LoaderEnd {
   readonly report: Report | undefined;
   readonly error: { readonly code: string; readonly message: string } | undefined;
   readonly stderr: string;
-  /** Peak memory is not known of a process that was killed; this is how long it lived, in milliseconds. */
-  readonly lived: number;
+  /** Kilobytes it held at most; not known of one that was killed. */
+  readonly peak: number | undefined;
 }
 
 export interface LoaderOptions {
@@ -30,9 +30,11 @@ export class Loader {
   #hasEnded = false;
   /** Rows it has settled itself, as of 100 ms ago at most. */
   settled = 0;
+  /** It is known to hold the run, or to have held it. */
+  hasRun = false;
 
-  constructor(options: LoaderOptions) {
-    const born = performance.now();
+  /** `onTakeover` is called when it goes on with a run that was begun before. */
+  constructor(options: LoaderOptions, onTakeover?: () => void) {
     const child = spawn(process.execPath, ['test/chaos/loader.js', JSON.stringify(options)], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -41,7 +43,7 @@ export class Loader {
       report: undefined,
       error: undefined,
       stderr: '',
-      lived: 0,
+      peak: undefined,
     };
     let begun = () => {};
     this.ready = new Promise((resolve) => {
@@ -54,7 +56,15 @@ export class Loader {
       for (const line of lines) {
         const said = JSON.parse(line);
         if (said.ready) begun();
-        if (typeof said.settled === 'number') this.settled = said.settled;
+        if (typeof said.settled === 'number') {
+          this.settled = said.settled;
+          this.hasRun = true;
+        }
+        if (typeof said.epoch === 'number') {
+          this.hasRun = true;
+          onTakeover?.();
+        }
+        end.peak ??= said.peak;
         end.report ??= said.report;
         end.error ??= said.error;
       }
@@ -63,7 +73,6 @@ export class Loader {
     this.ended = new Promise((resolve) =>
       child.once('close', () => {
         this.#hasEnded = true;
-        end.lived = performance.now() - born;
         begun();
         resolve(end);
       }),
@@ -72,10 +81,6 @@ export class Loader {
 
   get hasEnded(): boolean {
     return this.#hasEnded;
-  }
-
-  get pid(): number | undefined {
-    return this.#process.pid;
   }
 
   /** False when it was too late. */
