@@ -1,7 +1,7 @@
 import type { Comparison, Difference } from '../../contract/index.js';
 import { type AskRows, differencesOf, type Staged, told, toldDifferences } from './differences.js';
+import { sameValue } from './equality.js';
 import { sql } from './flight.js';
-import { sameValue } from './merge.js';
 import { quoteIdentifier } from './quote.js';
 import type { Target, TargetColumn } from './target.js';
 

@@ -8,8 +8,7 @@ import { createEncoder, type Encoder } from './encode.js';
 import { type Copied, isDataError, notWritten } from './failure.js';
 import { type Answer, Flight, isServerError, rowCount, type ServerError, sql } from './flight.js';
 import { createJudge, type Judge } from './judge.js';
-
-import { type MergeCounts, merge, mergeCounts, planning, stage } from './merge.js';
+import { type MergeCounts, merge, mergeCounts, missing, planning, stage } from './merge.js';
 import type { Pool } from './pool.js';
 import { Session } from './session.js';
 import type { LedgerStatements } from './settle.js';
@@ -37,7 +36,7 @@ const currentXid = sql('SELECT pg_current_xact_id()::text');
 /** SQLSTATE of a COPY line that is not what its format says. */
 const badCopyFormat = '22P04';
 
-type Counts = { -readonly [name in keyof MergeCounts]: MergeCounts[name] };
+type Counts = { -readonly [name in keyof Omit<MergeCounts, 'passed'>]: number };
 
 interface Parts {
   readonly pool: Pool;
@@ -156,8 +155,13 @@ class BatchWrite {
       if (taken !== payload.rows) throw new Unaccounted(`COPY took ${taken} of ${payload.rows} rows`);
       const merged = merges
         ? mergeCounts(answers.at(-1), taken, target)
-        : { written: taken, unchanged: 0, duplicate: 0 };
+        : { written: taken, unchanged: 0, duplicate: 0, passed: 0 };
       if (merged === undefined) throw new Unaccounted(`the merge left out some of ${taken} rows`);
+      if (merged.passed > 0) {
+        const [gone] = await session.run(new Flight([missing(table, target)]));
+        if (gone?.rows[0]?.[0] !== '0')
+          throw new Unaccounted(`${gone?.rows[0]?.[0]} of ${taken} rows were not inserted`);
+      }
       counts.written += merged.written;
       counts.unchanged += merged.unchanged;
       counts.duplicate += merged.duplicate;
@@ -226,7 +230,7 @@ class BatchWrite {
     if (error instanceof Unaccounted)
       return new NotWritten(
         'rows-unaccounted',
-        `nothing of the batch was written: ${error.message}. A trigger or a rule on ${this.#parts.target.quotedName} that leaves rows out would do this; Sluice can't load through one`,
+        `nothing of the batch was written: ${error.message}. A trigger, a rule or a row-level policy on ${this.#parts.target.quotedName} that leaves rows out would do this; Sluice can't load through one`,
         { cause: error },
       );
     if (error instanceof RowsRefused) return notWritten(error.cause, lost, error.copied);
