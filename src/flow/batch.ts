@@ -1,4 +1,4 @@
-import type { Batch, Cell, Chunk, CsvBytes, CsvChunk, Refusal, ResumePoint, Span } from '../contract/index.js';
+import type { Batch, Cell, Chunk, CsvBytes, CsvChunk, Refusal, Reject, ResumePoint, Span } from '../contract/index.js';
 import { asBuffer, recordText } from '../formats/bytes.js';
 import { parseCsvRecord } from '../formats/csv-record.js';
 import type { CsvMapper, Mapper } from './mapping.js';
@@ -120,9 +120,15 @@ export class SlicedBatch implements Batch {
     return refusal ?? csv!.cells(this.#fields, into);
   }
 
-  origin(row: number): { split: string; row: number; record: unknown } {
+  get replayOf(): string | undefined {
+    return this.#slices[0]?.chunk.replay?.run;
+  }
+
+  origin(row: number): Pick<Reject, 'split' | 'row' | 'record' | 'csv'> {
     const { chunk, index } = this.#find(row);
-    const place = { split: chunk.span.split, row: chunk.span.from + index };
+    const { split, from } = chunk.span;
+    const stood = chunk.replay?.origins[index] ?? { split, row: from + index };
+    const place = chunk.kind === 'csv' ? { ...stood, csv: chunk.layout } : stood;
     const defect = chunk.defects?.get(index);
     if (defect?.kind === 'malformed') return { ...place, record: defect.record };
     if (chunk.kind === 'records') return { ...place, record: chunk.records[index] };

@@ -163,10 +163,10 @@ class Run {
       this.#cutShort = true;
       return;
     }
-    await this.#verification?.begin(this.#context);
     this.#limiter = new Limiter(fixed(this.#workers(prepared.plan.free)));
     const beating = this.#ledger && setInterval(() => void this.#beat(), heartbeatEvery);
     try {
+      await this.#verification?.begin(this.#context);
       await this.#pump(prepared);
       if (this.#stop.cause === undefined) this.#reconcile();
       if (this.#stop.cause === undefined && !this.#cutShort) await this.#verify(prepared);
@@ -259,6 +259,8 @@ class Run {
       ...this.#context,
       signal: this.#stop.reading,
       limit: this.#settings.limit,
+      ledger: this.#ledger,
+      skipped: (rows) => this.#count(rows, rows),
       strict: before !== undefined && !sink.traits.rewrites && !force,
       keyOf: sink.key && sink.key.length > 0 ? compileKey(columns, sink.key) : undefined,
       problem: (problem) => {

@@ -17,6 +17,8 @@ export const verifyLevels = ['none', 'count', 'sample', 'full'] as const satisfi
 /** Batches in which records are sent to be compared. */
 const size = { rows: 10_000, bytes: 1024 * 1024, age: 1_000 };
 const channelBytes = 4 * 1024 * 1024;
+/** A server that restarts is waited for. */
+const tries = 20;
 const backoff: Backoff = { first: 50, longest: 2_000, total: 30_000 };
 
 const keysOnly: Compared = { values: false, kept: true };
@@ -127,7 +129,6 @@ export class Verification {
 
   /** Again from its start where the fault lies with the moment. */
   async #compare(batches: () => AsyncIterable<Batch>, wanted: Compared, context: Context): Promise<Comparison> {
-    const until = performance.now() + backoff.total;
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#sink.compare!(batches(), wanted, context);
@@ -135,7 +136,7 @@ export class Verification {
         context.signal.throwIfAborted();
         if (error instanceof SourceError) throw error;
         const kind = this.#sink.classify(error);
-        if ((kind !== 'retry' && kind !== 'throttled') || performance.now() > until) throw impossible(error);
+        if ((kind !== 'retry' && kind !== 'throttled') || attempt === tries) throw impossible(error);
         context.log.warn({ error: String(error), attempt }, 'the verification is tried again');
         await pause(attempt, backoff, context.signal);
       }

@@ -135,7 +135,7 @@ class BatchWrite {
     if (accounted !== this.#batch.rows)
       throw new Unaccounted(`${accounted} of ${this.#batch.rows} rows are accounted for`);
     const settle = this.#parts.ledger.settle(this.#batch.spans, rejects, this.#context);
-    await this.#commit(session, settle, opened?.rows[0]?.[0] ?? '');
+    await this.#commit(session, [...settle, ...this.#replayed()], opened?.rows[0]?.[0] ?? '');
     return result;
   }
 
@@ -211,6 +211,17 @@ class BatchWrite {
     return asBytes;
   }
 
+  /** Of rejects of an earlier run, those that are settled with this batch for good. */
+  #replayed(): readonly Statement[] {
+    const { replayOf, rows, duplicates } = this.#batch;
+    if (replayOf === undefined) return [];
+    const written = Array.from({ length: rows }, (_, row) => row).filter(
+      (row) => !this.#rejects.has(row) && !duplicates.has(row),
+    );
+    const places = written.map((row) => this.#batch.origin(row));
+    return places.length === 0 ? [] : this.#parts.ledger.replayed(replayOf, places, this.#context);
+  }
+
   #givenBefore(): number {
     let count = 0;
     for (const row of this.#batch.duplicates) if (!this.#rejects.has(row)) count++;
@@ -231,6 +242,12 @@ class BatchWrite {
       return new NotWritten(
         'rows-unaccounted',
         `nothing of the batch was written: ${error.message}. A trigger, a rule or a row-level policy on ${this.#parts.target.quotedName} that leaves rows out would do this; Sluice can't load through one`,
+        { cause: error },
+      );
+    if (isServerError(error) && error.schema === 'sluice' && error.table === 'replayed')
+      return new NotWritten(
+        'replayed-meanwhile',
+        'some of these rejects have just been written by another replay, and nothing of this batch was: start the replay again, and it will pass them over',
         { cause: error },
       );
     if (error instanceof RowsRefused) return notWritten(error.cause, lost, error.copied);

@@ -68,6 +68,7 @@ async function smallLedger(client: pg.Client): Promise<LedgerStatements> {
       { text: 'SELECT pg_advisory_xact_lock_shared(hashtext($1))', values: [job] },
       { text: 'SELECT 1 / count(*) FROM ledger.epochs WHERE job = $1 AND epoch = $2', values: [job, epoch] },
     ],
+    replayed: () => [],
     settle: (spans, rejects) => [
       {
         text: `WITH s AS (
