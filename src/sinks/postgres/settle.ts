@@ -12,6 +12,8 @@ export interface LedgerStatements {
   settle(spans: readonly Span[], rejects: readonly Reject[], context: Context): readonly Statement[];
   /** With `settle`: these rejects of `run` are written, and can't be again (23505 in schema sluice). */
   replayed(run: string, rows: readonly Place[], context: Context): readonly Statement[];
+  /** Gives a row if these spans are settled; nothing to ask where no account is kept. */
+  settled(spans: readonly Span[], context: Context): Statement | undefined;
 }
 
 export const ledgerStatements: LedgerStatements = {
@@ -49,10 +51,21 @@ SELECT $1::text, $2::text, * FROM unnest($3::text[], $4::bigint[])`,
       values: [of, run, rows.map(({ split }) => split), rows.map(({ row }) => row)],
     },
   ],
+  settled: ([span], { run }) =>
+    span && {
+      // They were settled together, so the first stands for all.
+      text: 'SELECT FROM sluice.span WHERE run = $1 AND split = $2 AND from_row = $3 AND rows = $4',
+      values: [run, span.split, span.from, span.rows],
+    },
 };
 
 /** For a sink that was told to keep no account. */
-export const noLedger: LedgerStatements = { fence: () => [], settle: () => [], replayed: () => [] };
+export const noLedger: LedgerStatements = {
+  fence: () => [],
+  settle: () => [],
+  settled: () => undefined,
+  replayed: () => [],
+};
 
 function json(value: unknown): string | null {
   return stringifyJson(value) ?? null;

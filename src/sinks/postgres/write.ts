@@ -3,7 +3,7 @@ import type { Batch, Context, Refusal, Reject, WriteResult } from '../../contrac
 import { InDoubt, NotWritten, type SluiceError } from '../../errors.js';
 import { CopyFlight, copyStatement, type Payload } from './copy.js';
 import { csvPayload } from './csv-bytes.js';
-import { wasCommitted } from './doubt.js';
+import { type Doubtful, wasCommitted } from './doubt.js';
 import { createEncoder, type Encoder } from './encode.js';
 import { type Copied, isDataError, notWritten } from './failure.js';
 import { type Answer, Flight, isServerError, rowCount, type ServerError, sql } from './flight.js';
@@ -15,8 +15,8 @@ import type { LedgerStatements } from './settle.js';
 import { encodeShapes } from './shapes.js';
 import type { Statement, Target, TargetColumn } from './target.js';
 
-/** How long a lost COMMIT is asked after. */
-const patienceMs = 30_000;
+/** How long a lost COMMIT is asked after: as long as a batch is tried again. */
+const patienceMs = 60_000;
 
 /** Rounds of judging and trying again before a batch is given back to be divided. */
 const rounds = 3;
@@ -135,7 +135,8 @@ class BatchWrite {
     if (accounted !== this.#batch.rows)
       throw new Unaccounted(`${accounted} of ${this.#batch.rows} rows are accounted for`);
     const settle = this.#parts.ledger.settle(this.#batch.spans, rejects, this.#context);
-    await this.#commit(session, [...settle, ...this.#replayed()], opened?.rows[0]?.[0] ?? '');
+    const settled = this.#parts.ledger.settled(this.#batch.spans, this.#context);
+    await this.#commit(session, [...settle, ...this.#replayed()], { xid: opened?.rows[0]?.[0] ?? '', settled });
     return result;
   }
 
@@ -175,7 +176,7 @@ class BatchWrite {
   }
 
   /** Settles and commits. A lost connection leaves the question whether it did, which the server answers. */
-  async #commit(session: Session, settle: readonly Statement[], xid: string): Promise<void> {
+  async #commit(session: Session, settle: readonly Statement[], doubtful: Doubtful): Promise<void> {
     const flight = new Flight([...settle, sql('COMMIT')]);
     try {
       await session.run(flight);
@@ -185,7 +186,8 @@ class BatchWrite {
         // An error of the server came before COMMIT took effect, unless it is the one that ends the session.
         if (isServerError(error) && (await session.rollback(error))) throw error;
         session.close(error);
-        if (!(await wasCommitted(xid, this.#parts.pool, patienceMs, error, this.#context.signal))) throw error;
+        const { signal } = this.#context;
+        if (!(await wasCommitted(doubtful, this.#parts.pool, patienceMs, signal, error))) throw error;
       }
     }
     // COMMIT of a transaction that failed answers ROLLBACK.

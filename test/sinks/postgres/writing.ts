@@ -88,6 +88,11 @@ async function smallLedger(client: pg.Client): Promise<LedgerStatements> {
         ],
       },
     ],
+    settled: ([span]) =>
+      span && {
+        text: 'SELECT FROM ledger.spans WHERE split = $1 AND from_row = $2 AND rows = $3',
+        values: [span.split, span.from, span.rows],
+      },
   };
 }
 
