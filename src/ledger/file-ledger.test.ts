@@ -1,8 +1,8 @@
-import { mkdtemp, rm, utimes } from 'node:fs/promises';
+import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { globSync } from 'tinyglobby';
-import { describe } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ledgerConformance } from '../../test/conformance/ledger.js';
 import { fileLedger } from './file-ledger.js';
 
@@ -22,4 +22,20 @@ describe('a ledger in a folder', () => {
       };
     },
   });
+});
+
+test('a folder that can’t be made, or is none, is said to be unusable, and what to do', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-ledger-'));
+  try {
+    const path = join(folder, 'file');
+    await writeFile(path, '');
+    const never = new AbortController().signal;
+    const request = { run: 'r1', job: 'job', resume: 'no', source: 's', sink: 's', holder: 'me' } as const;
+    const begun = fileLedger(path).begin({ ...request, mayBeAlive: () => true, columns: [], fingerprints: {} }, never);
+    await expect(begun).rejects.toMatchObject({ code: 'ledger-unusable', message: expect.stringContaining(path) });
+    expect(await fileLedger(join(folder, 'nowhere')).runs(never)).toEqual([]);
+    expect(await fileLedger(folder).runs(never)).toEqual([]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

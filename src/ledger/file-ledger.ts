@@ -24,8 +24,8 @@ const lease = 15_000;
  * that of two holders only one goes on is then no more certain than that file system's caches are fresh.
  *
  * Its methods throw SluiceError: `ledger-damaged` when what a file says can't be trusted, `ledger-unwritable` when the disk
- * takes no more, `ledger-version`, and `taken-over` for a holder that lost its run to another; SinkError `job-held`,
- * `no-such-run`; and the system's own errors (such as EACCES) where the folder can't be used at all.
+ * takes no more, `ledger-unusable` where the folder can't be made or read, `ledger-version`, and `taken-over` for a holder
+ * that lost its run to another; SinkError `job-held` and `no-such-run`.
  */
 export function fileLedger(folder: string): Ledger {
   return new FileLedger(resolve(folder));
@@ -43,7 +43,7 @@ class FileLedger implements Ledger {
   async find({ job, resume }: Pick<RunRequest, 'job' | 'resume'>): Promise<Checkpoint | undefined> {
     if (resume === 'no') return undefined;
     const folder = JobFolder.of(this.#root, job);
-    const state = await present(async () => {
+    const state = await this.#present(async () => {
       const segment = await choose(folder, resume);
       return segment && (await readSegment(segment.path));
     });
@@ -51,6 +51,10 @@ class FileLedger implements Ledger {
   }
 
   async begin(request: RunRequest, signal: AbortSignal): Promise<Checkpoint> {
+    return await this.#present(() => this.#begin(request, signal));
+  }
+
+  async #begin(request: RunRequest, signal: AbortSignal): Promise<Checkpoint> {
     const { job, resume, holder } = request;
     const folder = JobFolder.of(this.#root, job);
     const own = this.#tenures.get(job);
@@ -68,7 +72,7 @@ class FileLedger implements Ledger {
       const turn = (before?.number ?? 0) + 1;
       if (!(await folder.turns.take(turn, holder, found?.run ?? request.run))) continue;
       try {
-        const { tenure, checkpoint } = await present(() => enter(folder, turn, request));
+        const { tenure, checkpoint } = await enter(folder, turn, request);
         this.#tenures.set(job, tenure);
         return checkpoint;
       } catch (error) {
@@ -105,7 +109,7 @@ class FileLedger implements Ledger {
       const turn = await folder.turns.latest();
       for (const { run } of await folder.runs()) {
         signal.throwIfAborted();
-        const record = await present(async () => {
+        const record = await this.#present(async () => {
           const segment = await folder.latest(run);
           return segment && recordOf(segment, await readSegment(segment.path), turn);
         });
@@ -127,6 +131,23 @@ class FileLedger implements Ledger {
       }
     }
     return pruned;
+  }
+
+  /** Once more when a file was swept away between finding and opening it: a later one has what it held. */
+  async #present<Result>(work: () => Promise<Result>): Promise<Result> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await work();
+      } catch (error) {
+        if (attempt < 10 && isCode(error, 'ENOENT')) continue;
+        if (!(error instanceof Error) || !('syscall' in error)) throw error;
+        throw new SluiceError(
+          'ledger-unusable',
+          `the ledger in ${this.#root} can't be used: ${error.message}. Give a folder that this user may write to`,
+          { cause: error },
+        );
+      }
+    }
   }
 
   /** @throws SluiceError when this holder has no run, or another one. */
@@ -181,17 +202,6 @@ async function choose(folder: JobFolder, resume: RunRequest['resume']): Promise<
     'no-such-run',
     `the ledger has no run ${resume.run} of this job: see sluice runs, and check that source, table, mode and key are the same`,
   );
-}
-
-/** Once more when a file was swept away between finding and opening it: a later one has what it held. */
-async function present<Result>(work: () => Promise<Result>): Promise<Result> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await work();
-    } catch (error) {
-      if (attempt === 10 || !isCode(error, 'ENOENT')) throw error;
-    }
-  }
 }
 
 function isHeld({ released, heartbeat }: Turn): boolean {

@@ -22,12 +22,12 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
-/** Names in a folder, in order; none where there is no folder. */
+/** Names in a folder, in order; none where there is no folder of this name. */
 export async function namesIn(path: string): Promise<string[]> {
   try {
     return (await readdir(path)).sort();
   } catch (error) {
-    if (isCode(error, 'ENOENT')) return [];
+    if (isCode(error, 'ENOENT') || isCode(error, 'ENOTDIR')) return [];
     throw error;
   }
 }

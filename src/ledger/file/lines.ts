@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 
-const blockBytes = 64 * 1024;
+const blockBytes = 256 * 1024;
 
 /** A line of a file, without its newline. */
 export interface Line {

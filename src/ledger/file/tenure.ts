@@ -116,11 +116,13 @@ export class Tenure {
     await draft.keep();
   }
 
-  /** @throws SluiceError `taken-over` when there is a later turn. */
+  /** @throws SluiceError `taken-over` when this turn is not the latest. */
   async #check(): Promise<void> {
-    if ((await this.#folder.turns.latestNumber()) === this.#segment.turn) return;
+    const latest = await this.#folder.turns.latestNumber();
+    if (latest === this.#segment.turn) return;
     const holder = (await this.#folder.turns.latest())?.holder ?? 'another holder';
-    throw new SluiceError('taken-over', `run ${this.run} was taken over by ${holder}: this one may write no more`);
+    const how = latest > this.#segment.turn ? `was taken over by ${holder}` : 'has lost its ledger, which was removed';
+    throw new SluiceError('taken-over', `run ${this.run} ${how}: this one may write no more`);
   }
 }
 
