@@ -18,7 +18,26 @@ export function cellTextFor(column: TargetColumn): CellText {
     const text = cellTextFor(element);
     return (cell) => (Array.isArray(cell) ? arrayText(cell, element, text) : scalarText(cell, column));
   }
+  if (integers.has(baseType)) {
+    return (cell) => {
+      const text = scalarText(cell, column);
+      return isLosslessNumber(cell) && typeof text === 'string' ? integerText(text) : text;
+    };
+  }
   return (cell) => scalarText(cell, column);
+}
+
+const integers = new Set(['int2', 'int4', 'int8']);
+
+/** A JSON number whose value is an integer, such as 1.0 or 1e3, by its digits alone; any other as it is. */
+function integerText(text: string): string {
+  const match = /^(-?)(\d+)(?:\.(\d*))?(?:[eE]([+-]?\d{1,3}))?$/.exec(text);
+  if (match === null) return text;
+  const [, sign, whole = '', fraction = '', exponent = '0'] = match;
+  const digits = whole + fraction;
+  const point = whole.length + Number(exponent);
+  if (/[1-9]/.test(digits.slice(Math.max(point, 0)))) return text;
+  return `${sign}${digits.slice(0, Math.max(point, 0)).padEnd(point, '0') || '0'}`;
 }
 
 function elementOf(column: TargetColumn): TargetColumn {
