@@ -196,6 +196,32 @@ describe('file', () => {
     expect(Object.values(read)[0]).toHaveLength(2 + 1 + 70_000 + 1);
   });
 
+  test('what follows the members of a gzip file may be zeros, and nothing else', async () => {
+    const damaged = gzipSync('3,c\n4,d\n');
+    damaged[0] = 0;
+    const zeros = Buffer.alloc(600_000);
+    const tails: [string, Buffer, boolean][] = [
+      ['padded', zeros, true],
+      ['damaged', damaged, false],
+      ['garbage', Buffer.from('garbage'), false],
+      ['late', Buffer.concat([zeros, gzipSync('3,c\n')]), false],
+      ['later', Buffer.concat([zeros, zeros, Buffer.from('x')]), false],
+    ];
+    for (const [name, tail, good] of tails) {
+      const path = await write(`${name}.csv.gz`, Buffer.concat([gzipSync(csv), tail]));
+      const reading = readAll({ path });
+      if (good) expect(await reading).toEqual({ [path]: records });
+      else await expect(reading).rejects.toMatchObject({ code: 'bad-gzip', message: expect.stringContaining(path) });
+    }
+  });
+
+  test('a quote that is never closed is a problem of the file', async () => {
+    const context = readContext();
+    await using source = file({ path: await write('quote.csv', 'id,t\n1,"a\n2,b\n') });
+    for await (const split of source.splits(context)) await collect(source.read(split, undefined, context));
+    expect(context.problems).toMatchObject([{ name: 'unterminated-quote', incomplete: true }]);
+  });
+
   test('a truncated or corrupt gzip file ends the reading, and names the file', async () => {
     const whole = gzipSync(many, { level: 0 });
     const corrupt = Buffer.from(whole);
