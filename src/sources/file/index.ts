@@ -57,14 +57,21 @@ export function file(options: FileOptions): Source {
       }
     },
 
-    async *read(split: Split, from: ResumePoint | undefined, { signal }: ReadContext): AsyncGenerator<Chunk> {
+    async *read(split: Split, from: ResumePoint | undefined, context: ReadContext): AsyncGenerator<Chunk> {
+      const { signal } = context;
       const bytes = await openBytes(split, gzip, signal);
       const kind = formatOf(split.id, format);
       const delimiter = dialect.delimiter ?? kind.delimiter;
       const chunks =
         kind.format === 'ndjson'
           ? readNdjson(bytes, { split: split.id, from })
-          : readCsv(bytes, { ...dialect, delimiter, split: split.id, from });
+          : readCsv(bytes, {
+              ...dialect,
+              delimiter,
+              split: split.id,
+              from,
+              problem: (problem) => context.problem(problem),
+            });
       for await (const chunk of chunks) {
         if (chunk.kind === 'csv' && !dialect.delimiter && !dialect.fields)
           checkDelimiter(split.id, chunk.layout.fields);
