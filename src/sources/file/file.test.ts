@@ -166,6 +166,7 @@ describe('file', () => {
     [{ path: 'a.csv', delimiter: ';;' }, /delimiter: must be one ASCII character/],
     [{ path: 'a.csv', delimiter: '"' }, /delimiter: must not be the quote/],
     [{ path: 'a.csv', null: 'a,b' }, /null: must not hold the delimiter/],
+    [{ path: 'a.tsv', null: 'a\tb' }, /null: must not hold the delimiter, which is "\\t" in a\.tsv/],
   ])('refuses the options %j', (options, message) => {
     expect(() => file(options)).toThrow(
       expect.objectContaining({ name: 'ConfigError', message: expect.stringMatching(message) }),
@@ -213,6 +214,11 @@ describe('file', () => {
       if (good) expect(await reading).toEqual({ [path]: records });
       else await expect(reading).rejects.toMatchObject({ code: 'bad-gzip', message: expect.stringContaining(path) });
     }
+  });
+
+  test('a null string may hold the delimiter of other files', async () => {
+    const path = await write('null.tsv', 'id\tt\n1\tn,a\n');
+    expect(await readAll({ path, null: 'n,a' })).toEqual({ [path]: [{ id: '1', t: null }] });
   });
 
   test('a quote that is never closed is a problem of the file', async () => {

@@ -28,7 +28,11 @@ export function file(options: FileOptions): Source {
   }
   const { path, format, gzip, ...dialect } = checked.data;
   const paths = typeof path === 'string' ? [path] : path;
-  for (const given of paths) if (!isPattern(given)) formatOf(given, format);
+  const check = (path: string) => {
+    const kind = formatOf(path, format);
+    if (kind.format === 'csv') checkNull(path, dialect.null, dialect.delimiter ?? kind.delimiter);
+  };
+  for (const given of paths) if (!isPattern(given)) check(given);
 
   async function fieldsOf(split: Split, signal: AbortSignal): Promise<readonly string[] | undefined> {
     const kind = formatOf(split.id, format);
@@ -46,7 +50,7 @@ export function file(options: FileOptions): Source {
 
     async *splits({ signal }: ReadContext): AsyncGenerator<Split> {
       const files = await findFiles(paths, gzip);
-      for (const { path } of files) formatOf(path, format);
+      for (const { path } of files) check(path);
       for (const [i, { path, size, gzip }] of files.entries()) {
         const fingerprint = size === undefined ? undefined : await fingerprintOf(path);
         const seekable = size !== undefined && i < headersLookedAt;
@@ -83,6 +87,13 @@ export function file(options: FileOptions): Source {
 
     async [Symbol.asyncDispose]() {},
   };
+}
+
+/** The delimiter may come from the file's name. */
+function checkNull(path: string, text: string | undefined, delimiter: string): void {
+  if (!text?.includes(delimiter)) return;
+  const shown = JSON.stringify(delimiter);
+  throw new ConfigError('bad-option', `file source: null: must not hold the delimiter, which is ${shown} in ${path}`);
 }
 
 /** One field whose name holds another common delimiter is a file read with the wrong one, and its table would be nonsense. */
