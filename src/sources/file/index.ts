@@ -29,7 +29,11 @@ export function file(options: FileOptions): Source {
   }
   const { path, format, gzip, ...dialect } = checked.data;
   const paths = typeof path === 'string' ? [path] : path;
-  for (const given of paths) if (!isPattern(given)) formatOf(given, format);
+  const check = (path: string) => {
+    const kind = formatOf(path, format);
+    if (kind.format === 'csv') checkNull(path, dialect.null, dialect.delimiter ?? kind.delimiter);
+  };
+  for (const given of paths) if (!isPattern(given)) check(given);
 
   const pool = new BufferPool(step);
 
@@ -50,7 +54,7 @@ export function file(options: FileOptions): Source {
 
     async *splits({ signal }: ReadContext): AsyncGenerator<Split> {
       const files = await findFiles(paths, gzip);
-      for (const { path } of files) formatOf(path, format);
+      for (const { path } of files) check(path);
       for (const [i, { path, size, gzip }] of files.entries()) {
         const fingerprint = size === undefined ? undefined : await fingerprintOf(path);
         const seekable = size !== undefined && i < headersLookedAt;
@@ -61,14 +65,21 @@ export function file(options: FileOptions): Source {
       }
     },
 
-    async *read(split: Split, from: ResumePoint | undefined, { signal }: ReadContext): AsyncGenerator<Chunk> {
+    async *read(split: Split, from: ResumePoint | undefined, context: ReadContext): AsyncGenerator<Chunk> {
+      const { signal } = context;
       const bytes = await openBytes(split, gzip, pool, signal);
       const kind = formatOf(split.id, format);
       const delimiter = dialect.delimiter ?? kind.delimiter;
       const chunks =
         kind.format === 'ndjson'
           ? readNdjson(bytes, { split: split.id, from })
-          : readCsv(bytes, { ...dialect, delimiter, split: split.id, from });
+          : readCsv(bytes, {
+              ...dialect,
+              delimiter,
+              split: split.id,
+              from,
+              problem: (problem) => context.problem(problem),
+            });
       for await (const chunk of chunks) {
         if (chunk.kind === 'csv' && !dialect.delimiter && !dialect.fields)
           checkDelimiter(split.id, chunk.layout.fields);
@@ -80,6 +91,13 @@ export function file(options: FileOptions): Source {
 
     async [Symbol.asyncDispose]() {},
   };
+}
+
+/** The delimiter may come from the file's name. */
+function checkNull(path: string, text: string | undefined, delimiter: string): void {
+  if (!text?.includes(delimiter)) return;
+  const shown = JSON.stringify(delimiter);
+  throw new ConfigError('bad-option', `file source: null: must not hold the delimiter, which is ${shown} in ${path}`);
 }
 
 /** One field whose name holds another common delimiter is a file read with the wrong one, and its table would be nonsense. */
