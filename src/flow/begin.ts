@@ -24,15 +24,15 @@ export async function begin(
   { wait, until, tell }: Waiting,
   signal: AbortSignal,
 ): Promise<Checkpoint | undefined> {
-  for (let told = false; !until.aborted; told = true) {
+  for (let told = false; ; told = true) {
     try {
       return await ledger.begin(request, signal);
     } catch (error) {
       if (!wait || !(error instanceof SluiceError) || error.code !== 'job-held') throw error;
       if (!told) tell(error);
       await sleep(look, undefined, { signal: until }).catch(() => {});
+      signal.throwIfAborted();
+      if (until.aborted) return undefined;
     }
   }
-  signal.throwIfAborted();
-  return undefined;
 }
