@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { collect } from '../../test/collect.js';
-import type { CsvChunk, ResumePoint } from '../contract/index.js';
+import type { CsvChunk, Problem, ResumePoint } from '../contract/index.js';
 import { type CsvReadOptions, readCsv } from './csv.js';
 import { parseCsvRecord } from './csv-record.js';
 
@@ -94,6 +94,25 @@ describe('readCsv', () => {
     expect([...read.at(-1)!.defects!.values()]).toEqual([
       { kind: 'malformed', refusal: { code: '22P04', reason: 'unterminated quoted field' }, record: '"2\n3' },
     ]);
+  });
+
+  test('a quote that swallows the rest of the file is told, and little of what it swallowed is kept', async () => {
+    const problems: Problem[] = [];
+    const text = `id,t\n${Array.from({ length: 50_000 }, (_, i) => (i === 10 ? `${i},"öops` : `${i},röw`)).join('\n')}\n`;
+    const read = await chunks(text, { problem: (problem) => problems.push(problem) }, 4_000);
+    expect(problems).toEqual([
+      {
+        name: 'unterminated-quote',
+        message: expect.stringMatching(/^f\.csv: a quote in record 11 \(from byte 75\).* the 49989 lines after it/),
+        incomplete: true,
+      },
+    ]);
+    const last = read.at(-1)!;
+    expect(last.span).toMatchObject({ from: 10, rows: 1, next: { row: 11, token: Buffer.byteLength(text) } });
+    expect(last.data.length).toBeLessThanOrEqual(65_536);
+    const [defect] = [...last.defects!.values()];
+    expect(defect).toMatchObject({ kind: 'malformed', record: expect.stringMatching(/^10,"öops\n11,röw\n/) });
+    expect(rows(read)).toHaveLength(11);
   });
 
   test('refuses a record that is too long, and says where', async () => {

@@ -1,4 +1,4 @@
-import type { CsvChunk, CsvLayout, Defect, ResumePoint } from '../contract/index.js';
+import type { CsvChunk, CsvLayout, Defect, Problem, ResumePoint } from '../contract/index.js';
 import { SourceError } from '../errors.js';
 import { ByteReader, type ByteStream, markLength, maxRecordBytes, recordText, resumeOffset } from './bytes.js';
 import { splitCsvRecord, unterminatedQuote } from './csv-record.js';
@@ -24,7 +24,12 @@ export interface CsvReadOptions extends CsvDialect {
   readonly from?: ResumePoint | undefined;
   /** Longest record in bytes; default 64 MiB. */
   readonly maxRecordBytes?: number;
+  /** Told of `unterminated-quote`, which makes the reading incomplete. */
+  readonly problem?: (problem: Problem) => void;
 }
+
+/** Bytes kept of a last record whose quote is still open: it may have swallowed most of the file. */
+const keptOfUnterminated = 64 * 1024;
 
 /**
  * CSV bytes as chunks of whole records, about as large as the buffers that come in, over their memory.
@@ -47,17 +52,22 @@ export async function* readCsv(bytes: ByteStream, options: CsvReadOptions): Asyn
     let offset = reader.offset;
     const chunk = ({ data, ends, length, unterminated }: CsvRun): CsvChunk => {
       offset += length;
+      const start = offset - length;
       const span = { split, from: row, rows: ends.length, next: { row: row + ends.length, token: offset } };
       row += ends.length;
-      const made = { kind: 'csv', span, bytes: data.length, layout, data, ends } as const;
-      if (!unterminated) return made;
+      const made = { kind: 'csv', span, bytes: data.length, layout } as const;
+      if (!unterminated) return { ...made, data, ends };
+      const record = data.subarray(0, length);
+      options.problem?.({
+        name: 'unterminated-quote',
+        message: `${split}: a quote in record ${row} (from byte ${start}) is never closed, and the ${linesAfterFirst(record, layout.eol)} lines after it were taken for a part of that record: mend the quote, and load the file again`,
+        incomplete: true,
+      });
       const fault = splitCsvRecord(layout, data, 0, data.length, [], 0);
-      const defect: Defect = {
-        kind: 'malformed',
-        refusal: typeof fault === 'number' ? unterminatedQuote : fault,
-        record: recordText(data.subarray(0, length)),
-      };
-      return { ...made, defects: new Map([[0, defect]]) };
+      const refusal = typeof fault === 'number' ? unterminatedQuote : fault;
+      const defect: Defect = { kind: 'malformed', refusal, record: recordText(head(record)) };
+      const kept = length > keptOfUnterminated ? head(record) : data;
+      return { ...made, data: kept, ends: Uint32Array.of(kept.length), defects: new Map([[0, defect]]) };
     };
     for (let buffer = await reader.next(); buffer; buffer = await reader.next()) {
       let runs: CsvRun[];
@@ -73,6 +83,34 @@ export async function* readCsv(bytes: ByteStream, options: CsvReadOptions): Asyn
     }
     const rest = splitter.end();
     if (rest) yield chunk(rest);
+  } finally {
+    await reader.close();
+  }
+}
+
+function linesAfterFirst(record: Buffer, eol: CsvLayout['eol']): number {
+  let lines = 0;
+  for (let at = record.indexOf(eol); at !== -1 && at + eol.length < record.length; lines++) {
+    at = record.indexOf(eol, at + eol.length);
+  }
+  return lines;
+}
+
+/** What is kept of a record that may be most of the file; no character is cut in two. */
+function head(record: Buffer): Buffer {
+  let stop = Math.min(record.length, keptOfUnterminated);
+  if (stop < record.length) while (stop > 0 && (record[stop]! & 0xc0) === 0x80) stop--;
+  return record.subarray(0, stop);
+}
+
+/** The field names of a file, read from its start; undefined when it is empty. Throws as readCsv does. */
+export async function readCsvFields(
+  bytes: ByteStream,
+  options: Omit<CsvReadOptions, 'from'>,
+): Promise<readonly string[] | undefined> {
+  const reader = new ByteReader(bytes, options.split);
+  try {
+    return (await readLayout(reader, options, options.maxRecordBytes ?? maxRecordBytes))?.fields;
   } finally {
     await reader.close();
   }

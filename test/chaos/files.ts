@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { Random } from './random.js';
 
-export const forms = ['csv', 'csv.gz', 'ndjson', 'ndjson.gz'] as const;
+const forms = ['csv', 'csv.gz', 'ndjson', 'ndjson.gz'] as const;
 
 /** Files with numbered rows, some of them bad, and what must come of them. */
 export interface Files {

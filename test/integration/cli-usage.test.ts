@@ -18,7 +18,7 @@ describe('sluice --version', () => {
 
 describe('sluice --help', () => {
   test.each([
-    [['--help'], ['load', 'run', 'demo', 'Exit status:', 'NO_COLOR', 'Examples:']],
+    [['--help'], ['load', 'run', 'resume', 'runs', 'demo', 'Exit status:', 'NO_COLOR', 'Examples:']],
     [
       ['load', '--help'],
       ['--table', '--mode', '--key', '--columns', '--workers', '--batch-size', '--limit', '--create', '--dry-run'],
@@ -30,6 +30,26 @@ describe('sluice --help', () => {
     [
       ['run', '--help'],
       ['--workers', '--dry-run', '--max-errors', 'A job file:', 'Examples:'],
+    ],
+    [
+      ['load', '--help'],
+      ['--resume', '--force', '--wait', '--no-ledger', 'Going on after a failure:'],
+    ],
+    [
+      ['resume', '--help'],
+      ['--sink', '--source', '--header', '--force', '--wait', '--workers', '--json', 'PGPASSWORD', 'Examples:'],
+    ],
+    [
+      ['runs', '--help'],
+      ['list', 'show', 'prune', 'dead', 'DATABASE_URL', 'Examples:'],
+    ],
+    [
+      ['runs', 'prune', '--help'],
+      ['--keep', '--json', 'Examples:'],
+    ],
+    [
+      ['runs', 'show', '--help'],
+      ['--json', 'Example:'],
     ],
     [
       ['demo', '--help'],
@@ -46,7 +66,7 @@ describe('wrong usage', () => {
   test.each([
     [[], 'Usage: sluice'],
     [['laod', 'a.csv'], 'Did you mean load?'],
-    [['load', 'a.csv'], "missing required argument 'sink'"],
+    [['load', 'a.csv'], "missing required argument 'sink'\nTry: sluice load --help"],
     [['load', 'a.csv', 'postgres://h/d', '--tabel', 'x'], 'Did you mean --table?'],
     [['load', 'a.csv', 'postgres://h/d'], '--table: is missing'],
     [['load', 'a.csv', '', '--table', 't'], 'SINK: is empty'],

@@ -1,5 +1,6 @@
 import type { Cell, Refusal } from '../../contract/index.js';
 import { isLosslessNumber, JsonText, stringifyJson } from '../../formats/json.js';
+import { dateText } from './date-text.js';
 import type { TargetColumn } from './target.js';
 
 /**
@@ -17,7 +18,26 @@ export function cellTextFor(column: TargetColumn): CellText {
     const text = cellTextFor(element);
     return (cell) => (Array.isArray(cell) ? arrayText(cell, element, text) : scalarText(cell, column));
   }
+  if (integers.has(baseType)) {
+    return (cell) => {
+      const text = scalarText(cell, column);
+      return isLosslessNumber(cell) && typeof text === 'string' ? integerText(text) : text;
+    };
+  }
   return (cell) => scalarText(cell, column);
+}
+
+const integers = new Set(['int2', 'int4', 'int8']);
+
+/** A JSON number whose value is an integer, such as 1.0 or 1e3, by its digits alone; any other as it is. */
+function integerText(text: string): string {
+  const match = /^(-?)(\d+)(?:\.(\d*))?(?:[eE]([+-]?\d{1,3}))?$/.exec(text);
+  if (match === null) return text;
+  const [, sign, whole = '', fraction = '', exponent = '0'] = match;
+  const digits = whole + fraction;
+  const point = whole.length + Number(exponent);
+  if (/[1-9]/.test(digits.slice(Math.max(point, 0)))) return text;
+  return `${sign}${digits.slice(0, Math.max(point, 0)).padEnd(point, '0') || '0'}`;
 }
 
 function elementOf(column: TargetColumn): TargetColumn {
@@ -44,7 +64,7 @@ function scalarText(cell: Cell, column: TargetColumn): string | Refusal {
 function objectText(cell: object | null, column: TargetColumn): string | Refusal {
   if (isLosslessNumber(cell)) return cell.toString();
   if (cell instanceof JsonText) return cell.text;
-  if (cell instanceof Date) return dateText(cell, column);
+  if (cell instanceof Date) return momentText(cell, column);
   if (cell instanceof Uint8Array) {
     if (column.baseType === 'bytea') return bytesText(cell);
     return {
@@ -65,16 +85,10 @@ function bytesText(bytes: Uint8Array): string {
   return `\\x${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')}`;
 }
 
-/** ISO 8601 in UTC; years as PostgreSQL writes them: five digits and more without a sign, before the year 1 with BC. */
-function dateText(date: Date, column: TargetColumn): string | Refusal {
-  if (Number.isNaN(date.getTime()))
-    return { code: 'invalid-date', reason: `the Date for column "${column.name}" is invalid`, column: column.name };
-  const text = date.toISOString();
-  const year = date.getUTCFullYear();
-  if (year > 0 && year <= 9999) return text;
-  const rest = text.slice(-'-01-01T00:00:00.000Z'.length);
-  if (year > 9999) return `${year}${rest}`;
-  return `${String(1 - year).padStart(4, '0')}${rest} BC`;
+function momentText(date: Date, column: TargetColumn): string | Refusal {
+  const time = date.getTime();
+  if (!Number.isNaN(time)) return dateText(time);
+  return { code: 'invalid-date', reason: `the Date for column "${column.name}" is invalid`, column: column.name };
 }
 
 function jsonText(cell: Cell, column: TargetColumn): string | Refusal {
@@ -82,9 +96,11 @@ function jsonText(cell: Cell, column: TargetColumn): string | Refusal {
   if (typeof cell === 'number') return String(cell);
   if (typeof cell === 'string') return JSON.stringify(cell);
   if (cell instanceof JsonText) return cell.text;
-  if (cell instanceof Date && Number.isNaN(cell.getTime())) return dateText(cell, column);
+  if (cell instanceof Date && Number.isNaN(cell.getTime())) return momentText(cell, column);
   if (cell instanceof Uint8Array) return objectText(cell, column);
   try {
+    const opaque = findOpaque(cell);
+    if (opaque !== undefined) return unsupported(opaque, column);
     return stringifyJson(cell) ?? unsupported(typeof cell, column);
   } catch (error) {
     return {
@@ -93,6 +109,29 @@ function jsonText(cell: Cell, column: TargetColumn): string | Refusal {
       column: column.name,
     };
   }
+}
+
+/**
+ * The class of a value, or of one within it, that JSON would empty without a word: a Map, a Set, an Error, any instance
+ * that shows nothing of itself; or make an object of indices: a typed array. What has a toJSON speaks for itself.
+ */
+function findOpaque(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (Array.isArray(value)) return firstOpaque(value);
+  if (isLosslessNumber(value) || ('toJSON' in value && typeof value.toJSON === 'function')) return undefined;
+  const fields = Object.values(value);
+  const prototype: unknown = Object.getPrototypeOf(value);
+  const plain = prototype === null || Object.getPrototypeOf(prototype) === null;
+  if (!plain && (fields.length === 0 || ArrayBuffer.isView(value))) return value.constructor.name;
+  return firstOpaque(fields);
+}
+
+function firstOpaque(values: readonly unknown[]): string | undefined {
+  for (const value of values) {
+    const opaque = findOpaque(value);
+    if (opaque !== undefined) return opaque;
+  }
+  return undefined;
 }
 
 /** An array literal. Arrays within are further dimensions, except in arrays of json, where they are JSON. */

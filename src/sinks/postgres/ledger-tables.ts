@@ -55,8 +55,17 @@ const definition: readonly string[] = [
   "column" text,
   reason text NOT NULL,
   record json,
+  csv json,
   PRIMARY KEY (run, split, "row")
 )`,
+  `CREATE TABLE sluice.replayed (
+  run text NOT NULL,
+  split text NOT NULL,
+  "row" bigint NOT NULL,
+  by text NOT NULL,
+  PRIMARY KEY (run, split, "row")
+)`,
+  `COMMENT ON TABLE sluice.replayed IS 'Rejects that a later run has written: no other may. Kept when their run is forgotten'`,
   `CREATE FUNCTION sluice.fence(run_id text, run_epoch int) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -98,7 +107,7 @@ SELECT n.oid IS NOT NULL AS schema,
   coalesce(bool_and(has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
     AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')), false) AS usable
 FROM (SELECT (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'sluice') AS oid) n
-LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname IN ('meta', 'run', 'span', 'reject') AND c.relkind = 'r'
+LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname IN ('meta', 'run', 'span', 'reject', 'replayed') AND c.relkind = 'r'
 GROUP BY n.oid`);
   const found = rows[0]!;
   if (!found.tables) {
@@ -133,6 +142,6 @@ function forbidden({ user, database }: Session, missing: readonly string[]): Sin
   const statements = [...missing, ...grants(user)].map((statement) => `${statement};`).join('\n');
   return new SinkError(
     'ledger-forbidden',
-    `Sluice keeps account of what is loaded in the schema sluice of database "${database}", and user "${user}" may not make or use it. Let its owner run:\n${statements}`,
+    `Sluice keeps account of what is loaded in the schema sluice of database "${database}", and user "${user}" may not make or use it. Load with --no-ledger (the sink's option ledger: false) and do without exactly once, or let its owner run:\n${statements}`,
   );
 }

@@ -12,18 +12,18 @@ import type {
 } from '../../contract/index.js';
 import { SinkError, SluiceError } from '../../errors.js';
 import { parseJson } from '../../formats/json.js';
+import type { Ask } from './ask.js';
 import { readSession } from './catalog.js';
+import { deadline } from './deadline.js';
 import { codeOf, fenced } from './errors.js';
-
 import { beginShort, inspectLedger, makeLedger } from './ledger-tables.js';
 
 /** A holder whose heartbeat is older than this may be taken over. Milliseconds. */
 const lease = 15_000;
 /** Rejects fetched at once. */
 const pageOfRejects = 1_000;
-
-/** Runs `work` on a connection; again from its start when the connection is lost under it. */
-export type Ask = <Result>(signal: AbortSignal, work: (client: pg.Client) => Promise<Result>) => Promise<Result>;
+/** The same of their places alone. */
+const pageOfReplayed = 50_000;
 
 interface RunRow {
   readonly run: string;
@@ -92,9 +92,16 @@ export class PostgresLedger implements Ledger {
     let after: readonly [string, string] = ['', '-1'];
     for (;;) {
       const rows = await this.#ask(signal, async (client) => await rejectsAfter(client, run, after));
-      for (const { split, row, code, column, reason, record } of rows) {
+      for (const { split, row, code, column, reason, record, csv } of rows) {
         const refusal = column === null ? { code, reason } : { code, reason, column };
-        yield { split, row: Number(row), ...refusal, record: record === null ? undefined : parseJson(record) };
+        const layout = csv === null ? {} : { csv: JSON.parse(csv) };
+        yield {
+          split,
+          row: Number(row),
+          ...refusal,
+          record: record === null ? undefined : parseJson(record),
+          ...layout,
+        };
       }
       const last = rows.at(-1);
       if (last === undefined || rows.length < pageOfRejects) return;
@@ -102,10 +109,22 @@ export class PostgresLedger implements Ledger {
     }
   }
 
-  async finish(status: RunStatus, { run, epoch }: Context, settled = 0): Promise<void> {
+  async *replayed(run: string, signal: AbortSignal): AsyncGenerator<Pick<Reject, 'split' | 'row'>, void, void> {
+    let after: readonly [string, string] = ['', '-1'];
+    for (let first = true; ; first = false) {
+      const rows = await this.#ask(signal, (client) => replayedAfter(client, run, after, first));
+      for (const { split, row } of rows) yield { split, row: Number(row) };
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < pageOfReplayed) return;
+      after = [last.split, last.row];
+    }
+  }
+
+  async finish(status: RunStatus, { run, epoch, signal }: Context, settled = 0): Promise<void> {
     const complete = status === 'complete' || status === 'complete-with-rejects';
     // The run's own signal may be aborted by now. Nobody waits long for a run that did not end well.
-    const lost = await this.#ask(AbortSignal.timeout(complete ? 60_000 : 10_000), (client) =>
+    using patience = deadline(complete ? 60_000 : 10_000, signal, 2_000);
+    const lost = await this.#ask(patience.signal, (client) =>
       inTransaction(client, async () => {
         const lost = complete ? settled - (await settledRows(client, run)) : 0;
         const { rowCount } = await client.query(
@@ -138,6 +157,7 @@ FROM sluice.run r ORDER BY started DESC, run DESC`,
         status: row.status,
         epoch: row.epoch,
         holder: { name: row.holder, since: row.held_since, heartbeat: row.heartbeat },
+        alive: row.status === 'running' && row.fresh,
         startedAt: row.started,
         endedAt: row.finished ?? undefined,
         rows: Number(row.rows),
@@ -174,13 +194,28 @@ async function rejectsAfter(client: pg.Client, run: string, after: readonly [str
     column: string | null;
     reason: string;
     record: string | null;
+    csv: string | null;
   }>(
-    `SELECT split, "row", code, "column", reason, record::text AS record FROM sluice.reject
+    `SELECT split, "row", code, "column", reason, record::text AS record, csv::text AS csv FROM sluice.reject
 WHERE run = $1 AND (split COLLATE "C", "row") > ($2 COLLATE "C", $3::bigint)
 ORDER BY split COLLATE "C", "row" LIMIT ${pageOfRejects}`,
     [run, ...after],
   );
   return rows;
+}
+
+/** The first look waits for batches on their way, such as those of a replay whose process has just died. */
+async function replayedAfter(client: pg.Client, run: string, after: readonly [string, string], first: boolean) {
+  if ((await inspectLedger(client, await readSession(client))) === 'missing') return [];
+  return await inTransaction(client, async () => {
+    if (first) await client.query('LOCK TABLE sluice.replayed IN SHARE MODE');
+    const { rows } = await client.query<{ split: string; row: string }>(
+      `SELECT split, "row" FROM sluice.replayed WHERE run = $1 AND (split COLLATE "C", "row") > ($2 COLLATE "C", $3::bigint)
+ORDER BY split COLLATE "C", "row" LIMIT ${pageOfReplayed}`,
+      [run, ...after],
+    );
+    return rows;
+  });
 }
 
 async function inTransaction<Result>(client: pg.Client, work: () => Promise<Result>): Promise<Result> {

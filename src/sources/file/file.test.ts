@@ -136,14 +136,37 @@ describe('file', () => {
     await expect(splits.next()).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
   });
 
+  test.each([
+    ['id;name\n1;a\n', 'semi.csv', ';'],
+    ['id\tname\n1\ta\n', 'tabs.csv', '\\t'],
+    ['id,name\n1,a\n', 'commas.tsv', ','],
+  ])('a header %j of %s, read as one field, is told from a file of one column', async (text, name, delimiter) => {
+    const path = await write(name, text);
+    const read = async (options: FileOptions) => {
+      const source = file(options);
+      const [split] = await collect(source.splits(readContext()));
+      return collect(source.read(split!, undefined, readContext()));
+    };
+    await expect(read({ path })).rejects.toMatchObject({
+      code: 'bad-header',
+      message: expect.stringContaining(`--delimiter '${delimiter}'`),
+    });
+    expect(await read({ path, delimiter: '!' })).toHaveLength(1);
+    expect(await read({ path, fields: ['whole'], header: true })).toHaveLength(1);
+  });
+
   test.each<[FileOptions, RegExp]>([
-    [{ path: '-' }, /standard input has no name to tell its format by: give "format"/],
+    [
+      { path: '-' },
+      /standard input has no name to tell its format by: give "format" \(csv or ndjson; on the command line --format\)/,
+    ],
     [{ path: 'a.txt' }, /a\.txt doesn't tell its format/],
     [{ path: 'a.csv', header: false }, /header: a file without a header needs "fields"/],
     [{ path: 'a.csv', fields: ['a', 'a'] }, /fields: must name each field once/],
     [{ path: 'a.csv', delimiter: ';;' }, /delimiter: must be one ASCII character/],
     [{ path: 'a.csv', delimiter: '"' }, /delimiter: must not be the quote/],
     [{ path: 'a.csv', null: 'a,b' }, /null: must not hold the delimiter/],
+    [{ path: 'a.tsv', null: 'a\tb' }, /null: must not hold the delimiter, which is "\\t" in a\.tsv/],
   ])('refuses the options %j', (options, message) => {
     expect(() => file(options)).toThrow(
       expect.objectContaining({ name: 'ConfigError', message: expect.stringMatching(message) }),
@@ -172,6 +195,37 @@ describe('file', () => {
     const members = [csv, '3,c\n', '4,d\n'.repeat(70_000), '5,e\n'].map((part) => gzipSync(part, { level: 0 }));
     const read = await readAll({ path: await write('members.csv.gz', Buffer.concat(members)) });
     expect(Object.values(read)[0]).toHaveLength(2 + 1 + 70_000 + 1);
+  });
+
+  test('what follows the members of a gzip file may be zeros, and nothing else', async () => {
+    const damaged = gzipSync('3,c\n4,d\n');
+    damaged[0] = 0;
+    const zeros = Buffer.alloc(600_000);
+    const tails: [string, Buffer, boolean][] = [
+      ['padded', zeros, true],
+      ['damaged', damaged, false],
+      ['garbage', Buffer.from('garbage'), false],
+      ['late', Buffer.concat([zeros, gzipSync('3,c\n')]), false],
+      ['later', Buffer.concat([zeros, zeros, Buffer.from('x')]), false],
+    ];
+    for (const [name, tail, good] of tails) {
+      const path = await write(`${name}.csv.gz`, Buffer.concat([gzipSync(csv), tail]));
+      const reading = readAll({ path });
+      if (good) expect(await reading).toEqual({ [path]: records });
+      else await expect(reading).rejects.toMatchObject({ code: 'bad-gzip', message: expect.stringContaining(path) });
+    }
+  });
+
+  test('a null string may hold the delimiter of other files', async () => {
+    const path = await write('null.tsv', 'id\tt\n1\tn,a\n');
+    expect(await readAll({ path, null: 'n,a' })).toEqual({ [path]: [{ id: '1', t: null }] });
+  });
+
+  test('a quote that is never closed is a problem of the file', async () => {
+    const context = readContext();
+    await using source = file({ path: await write('quote.csv', 'id,t\n1,"a\n2,b\n') });
+    for await (const split of source.splits(context)) await collect(source.read(split, undefined, context));
+    expect(context.problems).toMatchObject([{ name: 'unterminated-quote', incomplete: true }]);
   });
 
   test('a truncated or corrupt gzip file ends the reading, and names the file', async () => {

@@ -29,19 +29,51 @@ async function* remaining(reader: ByteReader): AsyncGenerator<Uint8Array, void> 
 }
 
 async function* gunzip(bytes: AsyncIterable<Uint8Array>, path: string): AsyncGenerator<Uint8Array, void> {
-  const input = Readable.from(bytes, { highWaterMark: 1 });
-  // Takes all members of a file of several.
+  // Takes all members of a file of several. At a zero byte where a member would start it stops without a word.
   const output = createGunzip({ chunkSize: 256 * 1024 });
+  /** What was fed to it and may not have been taken, and how many bytes were fed in all. */
+  const fed: Uint8Array[] = [];
+  let total = 0;
+  let held = 0;
+  async function* feed(): AsyncGenerator<Uint8Array, void> {
+    for await (const piece of bytes) {
+      while (fed.length > 0 && total - held + fed[0]!.length <= output.bytesWritten) held -= fed.shift()!.length;
+      fed.push(piece);
+      total += piece.length;
+      held += piece.length;
+      yield piece;
+    }
+  }
+  const input = Readable.from(feed(), { highWaterMark: 1 });
   input.once('error', (error) => output.destroy(error));
   input.pipe(output);
   try {
     for await (const piece of output) yield piece;
+    const members = output.bytesWritten;
+    input.unpipe(output);
+    let at = total - held;
+    const checkFed = () => {
+      for (const piece of fed.splice(0)) {
+        if (piece.subarray(Math.max(0, members - at)).some((byte) => byte !== 0)) throw trailing(path, members);
+        at += piece.length;
+      }
+    };
+    checkFed();
+    for await (const _ of input) checkFed();
   } catch (error) {
     throw gzipError(path, error);
   } finally {
     input.destroy();
     output.destroy();
   }
+}
+
+/** Files are padded with zeros, on tapes; anything else there is lost data. */
+function trailing(path: string, members: number): SourceError {
+  return new SourceError(
+    'bad-gzip',
+    `${path} is gzip up to byte ${members}, and what follows is not: a later part of it is damaged, or something else was appended. Mend the file, or cut it off there`,
+  );
 }
 
 function gzipError(path: string, error: unknown): unknown {
