@@ -24,6 +24,8 @@ export interface Pool extends AsyncDisposable {
   acquire(signal: AbortSignal): Promise<Lease>;
 }
 
+/** A line that was silent for so long is asked whether anybody is there; 10 s later, at the latest, a query on it fails. Milliseconds. */
+const silence = 10_000;
 /** How long closing waits for the server's side before it just hangs up. */
 const farewell = 2000;
 
@@ -130,6 +132,7 @@ class ConnectionPool implements Pool {
       enableChannelBinding: address.channelBinding,
       options: address.options,
       keepAlive: true,
+      keepAliveInitialDelayMillis: silence,
     });
     const connection: Connection = { client, ssl, key: undefined, lost: undefined };
     client.connection.on('backendKeyData', ({ processID, secretKey }: CancelKey) => {
