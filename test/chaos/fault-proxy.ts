@@ -111,8 +111,8 @@ class Connection {
     this.#fault = fault;
     this.#note = note;
     this.#direction = random.chance(0.5) ? 'sent' : 'answered';
-    this.#bytesLeft = this.#direction === 'sent' ? random.int(0, 120_000) : random.int(0, 2_500);
-    this.#commitsLeft = random.int(1, 8);
+    this.#bytesLeft = this.#direction === 'sent' ? random.int(0, 60_000) : random.int(0, 2_500);
+    this.#commitsLeft = random.int(1, 5);
   }
 
   async run(): Promise<void> {

@@ -25,12 +25,17 @@ const chosen = scenarios.filter(({ name, notRun }) => {
 if (chosen.length === 0)
   throw new Error(`no scenario ${values.scenario}: ${scenarios.map(({ name }) => name).join(', ')}`);
 
+// Between any two of the others loaders are killed, as that is what happens most.
+const [kill] = chosen.filter(({ name }) => name === 'kill');
+const turns = kill === undefined ? chosen : chosen.flatMap((scenario) => (scenario === kill ? [] : [kill, scenario]));
+if (turns.length === 0) turns.push(...chosen);
+
 const tally = new Tally();
 const server = await startCrashingServer();
 let failed = false;
 try {
   for (let round = 0; round < Number(values.rounds ?? Infinity) && performance.now() < until && !failed; round++) {
-    const scenario = chosen[round % chosen.length]!;
+    const scenario = turns[round % turns.length]!;
     const size = new Random(~(seed + round));
     const rows = Number(values.rows ?? size.int(20_000, 60_000));
     const faults = Number(values.faults ?? size.int(4, 16));

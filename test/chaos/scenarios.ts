@@ -45,8 +45,8 @@ export const scenarios: readonly Scenario[] = [
     about: 'a line that cuts, resets, stalls, delays, trickles, and loses COMMIT or its answer',
     async run(arena) {
       await using job = await Job.create(arena);
-      await using _proxy = await faultyLine(job, lineFaults, 0.6);
-      await job.complete();
+      await using _proxy = await faultyLine(job, lineFaults, 0.85);
+      await job.complete({ batchRows: arena.random.int(100, 400) });
       await job.verify();
     },
   },
