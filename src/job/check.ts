@@ -12,8 +12,8 @@ export interface Draft {
   readonly title: string;
   /** What was found wrong while it was read; what stands at these paths is not judged again. */
   readonly problems: readonly JobProblem[];
-  /** Where a problem stands, in their terms: `job.yaml:3:5 source.http.url`, `--mode`. */
-  place(problem: JobProblem): string;
+  /** Where a problem stands, in their terms: `job.yaml:3:5 source.http.url`, `--mode`; and its place in the order of telling. */
+  locate(problem: JobProblem): { readonly place: string; readonly order: number };
   /** True when the text at a path came out of the environment: it is never shown, and may stand for a number. */
   fromEnvironment(path: Path): boolean;
 }
@@ -78,7 +78,10 @@ async function part(
 }
 
 function describe(draft: Draft, problems: readonly JobProblem[]): string {
-  const lines = problems.map((problem) => `${draft.place(problem)}: ${problem.message}`);
+  const lines = problems
+    .map((problem) => ({ ...draft.locate(problem), message: problem.message }))
+    .sort((a, b) => a.order - b.order)
+    .map(({ place, message }) => `${place}: ${message}`);
   if (lines.length === 1) return lines[0]!;
   return `${draft.title} has ${lines.length} mistakes:\n${lines.map((line) => `  ${line}`).join('\n')}`;
 }

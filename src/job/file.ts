@@ -54,7 +54,7 @@ function draft(text: string, name: string, environment: Environment): Draft {
   }
 
   /** The nearest node on the way to a path, and how far it led. */
-  function locate({ path, about }: JobProblem): number {
+  function offsetOf({ path, about }: JobProblem): number {
     let node = resolve(root);
     let offset = start(root);
     for (const [depth, step] of path.entries()) {
@@ -83,7 +83,10 @@ function draft(text: string, name: string, environment: Environment): Draft {
     ),
     title: name,
     problems,
-    place: (problem) => [at(locate(problem)), written(problem.path)].filter(Boolean).join(' '),
+    locate(problem) {
+      const order = offsetOf(problem);
+      return { order, place: [at(order), written(problem.path)].filter(Boolean).join(' ') };
+    },
     fromEnvironment: (path) => changed.has(id(path)),
   };
 }

@@ -31,6 +31,7 @@ describe('jobFromFlags', () => {
       quote: "'",
       null: 'NULL',
       header: false,
+      fields: 'id, lon',
       workers: '2',
       batchSize: '500',
       limit: '10',
@@ -40,7 +41,15 @@ describe('jobFromFlags', () => {
     expect(job).toEqual({
       source: {
         name: 'file',
-        options: { path: '-', format: 'csv', delimiter: '\t', quote: "'", null: 'NULL', header: false },
+        options: {
+          path: '-',
+          format: 'csv',
+          delimiter: '\t',
+          quote: "'",
+          null: 'NULL',
+          header: false,
+          fields: ['id', 'lon'],
+        },
       },
       sink: {
         name: 'postgres',
@@ -96,9 +105,9 @@ describe('jobFromFlags', () => {
       '  --batch-size: expected a whole number, 1 or more',
       '  --max-errors: expected a count such as 100, or a share of the rows read between 0% and 100%, such as 1%',
       '  --columns: column "a" is given twice',
-      '  --items: is for http sources, and SOURCE is not one',
       '  --table: is missing (table, or schema.table; quote odd names: "My Schema"."T")',
       '  --mode: expected append, upsert or ignore, found "merge"',
+      '  --items: is for http sources, and SOURCE is not one',
     ]);
   });
 

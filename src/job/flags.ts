@@ -111,7 +111,10 @@ export async function jobFromFlags(source: string, sink: string, flags: LoadFlag
     value: root,
     title: 'the command line',
     problems,
-    place: ({ path }) => places.find((place) => within(path, place.path))?.flag ?? path.join('.'),
+    locate({ path }) {
+      const order = places.findIndex((place) => within(path, place.path));
+      return { order, place: places[order]?.flag ?? path.join('.') };
+    },
     fromEnvironment: () => false,
   });
 }

@@ -94,7 +94,7 @@ describe('sluice load', () => {
     expect(reportOf(ended)).toMatchObject({ status: 'complete-with-rejects', read: 2000, written: 1999, rejected: 1 });
     expect(ended.code).toBe(1);
     const rejects = await readFile(join(at.folder.path, String(reportOf(ended).rejectsFile)), 'utf8');
-    expect(JSON.parse(rejects)).toMatchObject({ row: 77, column: 'id', code: '22P02' });
+    expect(JSON.parse(rejects)).toMatchObject({ row: 78, column: 'id', code: '22P02' });
   });
 
   test('stops with 2 when more is bad than allowed', async () => {

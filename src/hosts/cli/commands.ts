@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { ConfigError } from '../../errors.js';
-import { readJob } from '../../job/file.js';
 import { jobFromFlags, type LoadFlags, override, type RunFlags } from '../../job/flags.js';
 import { type RunSettings, runJob } from './run-job.js';
 import type { Terminal } from './terminal.js';
@@ -26,5 +25,7 @@ export async function runCommand(
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
     throw new ConfigError('no-job-file', `The job file ${path} can't be read.`, { cause });
   });
+  // YAML takes time to load, and `load` has no need of it.
+  const { readJob } = await import('../../job/file.js');
   return runJob(override(await readJob(text, path, process.env), flags), settings, terminal);
 }

@@ -44,12 +44,15 @@ describe('advance', () => {
   });
 
   test('does not depend on how often it is asked', () => {
-    const once = advance(pace, snapshot({ seconds: 3, settled: 4000 }));
-    const twice = advance(
-      advance(pace, snapshot({ seconds: 2, settled: 2000 })),
-      snapshot({ seconds: 3, settled: 4000 }),
-    );
-    expect(twice.rowsPerSecond).toBeCloseTo(once.rowsPerSecond);
+    const later = { ...pace, seconds: 10 };
+    const once = advance(later, snapshot({ seconds: 12, settled: 4000 }));
+    const halfway = advance(later, snapshot({ seconds: 11, settled: 2000 }));
+    expect(advance(halfway, snapshot({ seconds: 12, settled: 4000 })).rowsPerSecond).toBeCloseTo(once.rowsPerSecond);
+  });
+
+  test('is the average since the start while there is little to go by', () => {
+    const first = advance(undefined, snapshot({ seconds: 0.1, settled: 0 }));
+    expect(advance(first, snapshot({ seconds: 0.5, settled: 5000 })).rowsPerSecond).toBeCloseTo(10_000);
   });
 
   test('the same moment twice changes nothing', () => {

@@ -21,7 +21,8 @@ export function advance(pace: Pace | undefined, { seconds, settled, bytes }: Sna
   }
   const elapsed = seconds - pace.seconds;
   if (elapsed <= 0) return pace;
-  const weight = 1 - Math.exp(-elapsed / memory);
+  // At first the plain average since the start, which has less to forget.
+  const weight = Math.max(1 - Math.exp(-elapsed / memory), elapsed / seconds);
   const blend = (old: number, amount: number) => old + weight * (amount / elapsed - old);
   return {
     seconds,

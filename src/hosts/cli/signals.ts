@@ -1,3 +1,4 @@
+import { SluiceError } from '../../errors.js';
 import { exitCodes } from './exit-code.js';
 
 /** How a user stops a run. Disposing it gives the signals back. */
@@ -15,10 +16,10 @@ export function watchSignals(say: (text: string) => void): Interruption {
   const onSignal = (name: NodeJS.Signals): void => {
     if (!drain.signal.aborted) {
       say(`${name}: reading no more and finishing what was read. Once more to stop at once.`);
-      drain.abort();
+      drain.abort(new SluiceError('interrupted', `stopped by ${name}`));
     } else if (!abort.signal.aborted) {
       say(`${name}: stopping at once. What was committed stays.`);
-      abort.abort();
+      abort.abort(new SluiceError('interrupted', `stopped at once by a second ${name}; what was committed stays`));
     } else {
       process.exit(exitCodes.interrupted);
     }

@@ -8,7 +8,7 @@ const heads: Readonly<Record<RunStatus, string>> = {
   'too-many-rejects': 'Stopped: too many rejects',
   incomplete: 'Incomplete: the source could not be proven to have been read whole',
   failed: 'Failed',
-  interrupted: 'Interrupted: what was read is settled, the rest is not',
+  interrupted: 'Interrupted before the end',
 };
 
 /** What a run did, for a person: an account that adds up, what to look at, where to find it. */

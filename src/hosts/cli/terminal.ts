@@ -12,7 +12,10 @@ export class Terminal {
   constructor(environment: Readonly<Record<string, string | undefined>> = process.env) {
     this.#environment = environment;
     // A reader that went away (`sluice ... | head`) must not end the load: what is written there is lost, no more.
-    for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+    process.stderr.on('error', () => {});
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') this.say(`warning: standard output can't be written (${explain(error)})`);
+    });
   }
 
   /** A line of the result. */

@@ -18,7 +18,7 @@ function failure(url: string, surroundings = bare): SluiceError {
 describe('parseAddress', () => {
   test('reads every part of a URI', () => {
     const url =
-      'postgresql://ann:s%40cret@db.example:6432/shop?sslmode=verify-full&sslrootcert=/ca.pem&sslcert=/c.pem&sslkey=/k.pem&application_name=night%20load&connect_timeout=3';
+      'postgresql://ann:s%40cret@db.example:6432/shop?sslmode=verify-full&sslrootcert=/ca.pem&sslcert=/c.pem&sslkey=/k.pem&channel_binding=disable&options=-c%20x%3Dy&application_name=night%20load&connect_timeout=3';
     expect(parseAddress(url, bare)).toEqual({
       host: 'db.example',
       port: 6432,
@@ -29,6 +29,8 @@ describe('parseAddress', () => {
       sslrootcert: '/ca.pem',
       sslcert: '/c.pem',
       sslkey: '/k.pem',
+      channelBinding: false,
+      options: '-c x=y',
       applicationName: 'night load',
       connectTimeout: 3000,
     });
@@ -58,6 +60,8 @@ describe('parseAddress', () => {
       sslrootcert: '/r',
       sslcert: '/c',
       sslkey: '/k',
+      channelBinding: true,
+      options: undefined,
       applicationName: 'app',
       connectTimeout: 7000,
     });
@@ -130,7 +134,7 @@ describe('parseAddress', () => {
   });
 
   test('names a query parameter it does not know, and those it does', () => {
-    expect(failure('postgres://h/d?channel_binding=require').message).toMatch(/"channel_binding".*sslmode/);
+    expect(failure('postgres://h/d?gssencmode=require').message).toMatch(/"gssencmode".*sslmode/);
   });
 
   test('gives back any user, password and database that were percent-encoded', () => {

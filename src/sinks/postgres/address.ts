@@ -3,7 +3,7 @@ import { userInfo } from 'node:os';
 import { ConfigError } from '../../errors.js';
 
 const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
-export type SslMode = (typeof sslModes)[number];
+type SslMode = (typeof sslModes)[number];
 
 /** Where the server is and who we are there: a URI, completed from the environment and libpq's defaults. */
 export interface Address {
@@ -19,6 +19,10 @@ export interface Address {
   readonly sslrootcert: string | undefined;
   readonly sslcert: string | undefined;
   readonly sslkey: string | undefined;
+  /** SCRAM bound to the TLS connection where the server offers it. */
+  readonly channelBinding: boolean;
+  /** Settings for the session, as libpq's `options`; poolers may refuse them. */
+  readonly options: string | undefined;
   readonly applicationName: string;
   /** Milliseconds; 0 waits without end. */
   readonly connectTimeout: number;
@@ -37,6 +41,8 @@ const parameters = {
   sslrootcert: 'PGSSLROOTCERT',
   sslcert: 'PGSSLCERT',
   sslkey: 'PGSSLKEY',
+  channel_binding: 'PGCHANNELBINDING',
+  options: 'PGOPTIONS',
   application_name: 'PGAPPNAME',
   connect_timeout: 'PGCONNECT_TIMEOUT',
 } as const;
@@ -47,7 +53,7 @@ const socketDirectories = ['/var/run/postgresql', '/tmp'];
 
 /**
  * Reads a `postgres://` URI and fills what it leaves out from PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGSSLMODE,
- * PGSSLROOTCERT, PGSSLCERT, PGSSLKEY, PGAPPNAME and PGCONNECT_TIMEOUT, then as libpq does: the user of the operating
+ * PGSSLROOTCERT, PGSSLCERT, PGSSLKEY, PGCHANNELBINDING, PGOPTIONS, PGAPPNAME and PGCONNECT_TIMEOUT, then as libpq does: the user of the operating
  * system, a database of the user's name, the local Unix socket where there is one and else `localhost`, port 5432.
  * @throws ConfigError that never repeats the URI, for it may hold a password.
  */
@@ -70,6 +76,8 @@ export function parseAddress(
     sslrootcert,
     sslcert: pick('sslcert'),
     sslkey: pick('sslkey'),
+    channelBinding: readChannelBinding(pick('channel_binding')),
+    options: pick('options'),
     applicationName: pick('application_name') ?? 'sluice',
     connectTimeout: readTimeout(pick('connect_timeout')),
   };
@@ -203,4 +211,11 @@ function osUser(): string {
       cause: error,
     });
   }
+}
+
+/** Whether `require` is kept can't be seen through `pg`, so it is taken as libpq's `prefer`. */
+function readChannelBinding(text: string | undefined): boolean {
+  if (text === undefined || text === 'prefer' || text === 'require') return true;
+  if (text === 'disable') return false;
+  throw new ConfigError('bad-url', 'channel_binding (or PGCHANNELBINDING) must be disable, prefer or require');
 }

@@ -71,7 +71,7 @@ function dateText(date: Date, column: TargetColumn): string | Refusal {
   const text = date.toISOString();
   const year = date.getUTCFullYear();
   if (year > 0 && year <= 9999) return text;
-  const rest = text.slice(7);
+  const rest = text.slice(-'-01-01T00:00:00.000Z'.length);
   if (year > 9999) return `${year}${rest}`;
   return `${String(1 - year).padStart(4, '0')}${rest} BC`;
 }

@@ -51,18 +51,38 @@ export function missingSchema(schema: string, session: Session): SinkError {
   );
 }
 
-/** Loads that start together make the table once. */
+/** Makes the table; loads that start together make it once. */
 export async function createMissing(client: pg.Client, statement: string): Promise<void> {
-  await client.query('BEGIN');
   try {
-    await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('sluice create table', 0))`);
+    await begin(client);
     await client.query(statement);
     await client.query('COMMIT');
   } catch (error) {
-    await client.query('ROLLBACK');
     // IF NOT EXISTS does not wait for somebody else who is making the table just now.
     if (codeOf(error) !== '42P07' && codeOf(error) !== '23505') throw error;
+    await client.query('ROLLBACK');
   }
+}
+
+/**
+ * Makes the table, lets `look` see it, and takes it back: so a plan is as true as the load itself. An error leaves the
+ * transaction open, and the pool drops the connection with it.
+ */
+export async function rehearse<Result>(
+  client: pg.Client,
+  statement: string,
+  look: () => Promise<Result>,
+): Promise<Result> {
+  await begin(client);
+  await client.query(statement);
+  const seen = await look();
+  await client.query('ROLLBACK');
+  return seen;
+}
+
+async function begin(client: pg.Client): Promise<void> {
+  await client.query('BEGIN');
+  await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('sluice create table', 0))`);
 }
 
 /** A type for each column of the intake, judged by its sample; `text` wherever another type would lose or refuse anything. */

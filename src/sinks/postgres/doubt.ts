@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InDoubt } from '../../errors.js';
 import { fly, isServerError } from './flight.js';
-import type { Pool } from './seam.js';
+import type { Pool } from './pool.js';
 
 const pauseMs = 100;
 

@@ -126,6 +126,9 @@ test('explains a failed connection without ever saying the password', () => {
     expect(error.message).toMatch(/postgres:\/\/db\.example:5433\/shop.*"ann"/);
     expect(error.message).not.toContain('hunter2');
   }
+  expect(explainConnect(database('08P01', { message: 'no such user: ann' }), address).message).toContain(
+    'no such user',
+  );
   const own = new SluiceError('connect-timeout', 'did not answer');
   expect(explainConnect(own, address).code).toBe('connect-timeout');
 });

@@ -155,11 +155,12 @@ const untrusted =
 export function explainConnect(error: unknown, address: Address): SluiceError {
   if (error instanceof ConfigError || error instanceof SinkError) return error;
   const where = `${describeServer(address)} as user "${address.user}"`;
-  const [code, problem, remedy] = reason(codeOf(error), address);
+  const [code, problem, remedy] = reason(error, address);
   return new SinkError(code, `can't connect to ${where}: ${problem}. ${remedy}.`, { cause: error });
 }
 
-function reason(code: string | undefined, { host, port, user, database, sslmode }: Address): [string, string, string] {
+function reason(error: unknown, { host, port, user, database, sslmode }: Address): [string, string, string] {
+  const code = codeOf(error);
   switch (code) {
     case '28P01':
       return ['wrong-password', 'wrong user or password', 'Check both, or set PGPASSWORD or a password file'];
@@ -197,7 +198,10 @@ function reason(code: string | undefined, { host, port, user, database, sslmode 
       'Check the host name and sslrootcert',
     ];
   }
-  return ['connect-failed', code ?? 'the connection ended early', `Look into the server’s log for user "${user}"`];
+  // What a server or pooler says has no secrets of ours in it; poolers say nearly everything with one code.
+  const told = [...causes(error)].find((link) => link instanceof pg.DatabaseError);
+  const problem = told ? `${told.message} (${code})` : (code ?? 'the connection ended early');
+  return ['connect-failed', problem, `Look into the server’s log for user "${user}"`];
 }
 
 /** An error of the server's while the load was prepared, told with the server it came from. */

@@ -13,11 +13,11 @@ export interface Copied {
   readonly columns: readonly TargetColumn[];
 }
 
-/** Nothing of the batch landed, and why. */
-export function notWritten(error: unknown, copied?: Copied): NotWritten {
+/** Nothing of the batch landed, and why. `lost` when the connection did not outlive it. */
+export function notWritten(error: unknown, lost: boolean, copied?: Copied): NotWritten {
   if (error instanceof NotWritten) return error;
   if (!isServerError(error)) {
-    return new NotWritten(codeOf(error), `the batch was not written: ${messageOf(error)}`, { cause: error });
+    return new NotWritten(codeOf(error, lost), `the batch was not written: ${messageOf(error)}`, { cause: error });
   }
   const hint = copied && hintOf(error.where, copied);
   const column = error.column ?? hint?.column;
@@ -29,10 +29,10 @@ export function notWritten(error: unknown, copied?: Copied): NotWritten {
   });
 }
 
-function codeOf(error: unknown): string {
+function codeOf(error: unknown, lost: boolean): string {
   if (error instanceof SluiceError) return error.code;
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
-  return 'connection-lost';
+  return lost ? 'connection-lost' : 'unexpected';
 }
 
 function messageOf(error: unknown): string {

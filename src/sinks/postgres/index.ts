@@ -1,14 +1,15 @@
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { z } from 'zod';
 import type { Batch, Context, Intake, RunStatus, Sink, SinkPlan, WriteResult } from '../../contract/index.js';
 import { ConfigError, SluiceError } from '../../errors.js';
 import { type Address, describeServer, parseAddress } from './address.js';
 import { parseTableName, quoteName, readSession, readTable, type Session, type TableName } from './catalog.js';
-import { createMissing, planCreation } from './create.js';
+import { createMissing, planCreation, rehearse } from './create.js';
 import { classify, explainConnect, explainRefusal } from './errors.js';
 import { beginRun, endRun, inspectLedger, ledgerStatements, makeLedger } from './ledger.js';
-import { match, missingTable, type Wish } from './match.js';
+import { type Match, match, missingTable, type Wish } from './match.js';
 import { type PostgresOptions, postgresOptions } from './options.js';
 import { createPool, type Pool, withClient } from './pool.js';
 import { describeWrite } from './statements.js';
@@ -22,6 +23,9 @@ const maxBatchRows = 50_000;
 const maxBatchBytes = 1024 * 1024;
 /** How long `finish` tries to reach the server, in ms; the run's own signal may be aborted by then. */
 const patience = 10_000;
+/** What surrounds the writing is tried this often when the connection is lost, with pauses that grow by this, in ms. */
+const tries = 6;
+const pause = 150;
 
 /**
  * A table of a PostgreSQL server, 13 to 18, as a sink: exactly once, in every mode, also behind a pooler in transaction
@@ -79,21 +83,22 @@ class PostgresSink implements Sink {
       const session = await readSession(client);
       const ledger = await inspectLedger(client, session);
       const notes = ledger === 'ready' ? [] : ['the schema sluice will be made: it keeps account of what is loaded'];
-      const table = await readTable(client, this.#table);
-      if (table === undefined) {
+      let creation: string | undefined;
+      let matched = await this.#match(client, intake, session);
+      if (matched === undefined) {
         if (!this.#wish.create) throw await missingTable(client, this.#table, session);
-        const creation = await planCreation(client, this.#table, intake, this.#wish, session);
-        this.#found = { session, intake, creation };
-        return { columns: intake.columns, free: session.free, statements: [creation], notes };
+        creation = await planCreation(client, this.#table, intake, this.#wish, session);
+        matched = await rehearse(client, creation, () => this.#match(client, intake, session));
       }
-      const { target, notes: matched } = match(intake, table, this.#wish, session);
+      if (matched === undefined) throw await missingTable(client, this.#table, session);
+      const { target } = matched;
       this.#key = target.key;
-      this.#found = { session, intake, creation: undefined };
+      this.#found = { session, intake, creation };
       return {
         columns: target.columns.map((column) => column.name),
         free: session.free,
-        statements: describeWrite(target),
-        notes: [...matched, ...notes],
+        statements: [...(creation === undefined ? [] : [creation]), ...describeWrite(target)],
+        notes: [...matched.notes, ...notes],
       };
     });
   }
@@ -105,10 +110,10 @@ class PostgresSink implements Sink {
     await this.#ask(context.signal, async (client) => {
       await makeLedger(client, session);
       if (creation !== undefined) await createMissing(client, creation);
-      // Read again: what is there now counts, whoever made it.
-      const table = await readTable(client, this.#table);
-      if (table === undefined) throw await missingTable(client, this.#table, session);
-      const { target } = match(intake, table, this.#wish, session);
+      // Matched again: what is there now counts, whoever made it.
+      const matched = await this.#match(client, intake, session);
+      if (matched === undefined) throw await missingTable(client, this.#table, session);
+      const { target } = matched;
       await beginRun(client, context, this.identity, `${hostname()} ${process.pid}`);
       this.#key = target.key;
       this.#writer = createWriter({ pool: this.#pool, target, ledger: ledgerStatements });
@@ -128,6 +133,12 @@ class PostgresSink implements Sink {
     await this.#pool[Symbol.asyncDispose]();
   }
 
+  /** Undefined when there is no table. */
+  async #match(client: pg.Client, intake: Intake, session: Session): Promise<Match | undefined> {
+    const table = await readTable(client, this.#table);
+    return table && match(intake, table, this.#wish, session);
+  }
+
   /** The first connection: what hinders it is told in full. */
   async #connect(signal: AbortSignal): Promise<void> {
     try {
@@ -137,11 +148,20 @@ class PostgresSink implements Sink {
     }
   }
 
+  /** Runs `work`, which may be run again from its start when the connection is lost under it. */
   async #ask<Result>(signal: AbortSignal, work: (client: pg.Client) => Promise<Result>): Promise<Result> {
-    try {
-      return await withClient(this.#pool, signal, work);
-    } catch (error) {
-      throw signal.aborted || error instanceof SluiceError ? error : explainRefusal(error, this.#address);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await withClient(this.#pool, signal, work);
+      } catch (error) {
+        if (signal.aborted) throw error;
+        if (attempt === tries || classify(error) !== 'retry') {
+          throw error instanceof SluiceError && error.code !== 'connection-lost'
+            ? error
+            : explainRefusal(error, this.#address);
+        }
+        await sleep(pause * attempt, undefined, { signal });
+      }
     }
   }
 }

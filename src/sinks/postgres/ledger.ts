@@ -184,7 +184,7 @@ export async function beginRun(client: pg.Client, context: Context, sink: string
     `INSERT INTO sluice.run AS held (run, job, epoch, status, sink, holder) VALUES ($1, $2, $3, 'running', $4, $5)
 ON CONFLICT (run) DO UPDATE SET epoch = excluded.epoch, status = excluded.status, holder = excluded.holder,
   heartbeat = now(), finished = NULL, figures = NULL
-WHERE held.epoch < excluded.epoch`,
+WHERE held.epoch < excluded.epoch OR (held.epoch = excluded.epoch AND held.holder = excluded.holder)`,
     [context.run, context.job, context.epoch, sink, holder],
   );
   await client.query('COMMIT');

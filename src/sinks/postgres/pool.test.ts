@@ -1,11 +1,11 @@
-import { randomBytes } from 'node:crypto';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, inject, test, vi } from 'vitest';
-import { scratchDatabase } from '../../../test/servers/database.js';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, test, vi } from 'vitest';
 import { freePort } from '../../hosts/cli/demo/free-port.js';
+import { type ScratchServer, startPostgres } from '../../hosts/cli/demo/postgres-server.js';
 import { parseAddress } from './address.js';
 import { classify, explainConnect } from './errors.js';
 import { createPool, withClient } from './pool.js';
@@ -117,55 +117,50 @@ describe('passwords', () => {
     vi.unstubAllEnvs();
   });
 
-  /** A user who must give a password, which servers under test ask for when they are not set to trust. */
-  async function withUser(work: (url: URL, password: string) => Promise<void>): Promise<void> {
-    await using db = await scratchDatabase();
-    const password = `p@:/ ${randomBytes(6).toString('hex')}`;
-    const role = `sluice_${randomBytes(6).toString('hex')}`;
-    await db.client.query(`CREATE ROLE ${role} LOGIN PASSWORD '${password}'`);
-    try {
-      const url = new URL(db.url);
-      url.username = role;
-      url.password = encodeURIComponent(password);
-      await work(url, password);
-    } finally {
-      await db.client.query(`DROP ROLE ${role}`);
-    }
-  }
+  /** A server of its own: it asks for passwords, which others may be set not to. */
+  let server: ScratchServer;
+  const password = 'p@:/\\ x';
+  const url = () => Object.assign(new URL(server.url), { username: 'ann', password: encodeURIComponent(password) });
+
+  beforeAll(async () => {
+    server = await startPostgres();
+    const admin = new pg.Client({ connectionString: server.url });
+    await admin.connect();
+    await admin.query(`CREATE ROLE ann LOGIN PASSWORD ${pg.escapeLiteral(password)}`);
+    await admin.end();
+  });
+
+  afterAll(async () => {
+    await server[Symbol.asyncDispose]();
+  });
 
   test('a wrong one is explained and never shown', async () => {
-    await withUser(async (url) => {
-      url.password = 'hunter2';
-      const error = await failure(url.href);
-      expect(classify(error)).toBe('fatal');
-      const explained = explainConnect(error, parseAddress(url.href));
-      expect(explained).toMatchObject({ name: 'SinkError', code: 'wrong-password' });
-      expect(explained.message).toContain(url.username);
-      expect(explained.message).not.toContain('hunter2');
-    });
+    const { href } = Object.assign(url(), { password: 'hunter2' });
+    const error = await failure(href);
+    expect(classify(error)).toBe('fatal');
+    const explained = explainConnect(error, parseAddress(href));
+    expect(explained).toMatchObject({ name: 'SinkError', code: 'wrong-password' });
+    expect(explained.message).toContain('ann');
+    expect(explained.message).not.toContain('hunter2');
   });
 
   test('come from the address, or the password file, or are asked for', async () => {
+    const connects = async (href: string) => {
+      await using pool = createPool(parseAddress(href));
+      return (await pool.acquire(never)).lost === undefined;
+    };
+    expect(await connects(url().href)).toBe(true);
     const directory = await mkdtemp(join(tmpdir(), 'sluice-pgpass-'));
+    const file = join(directory, 'pgpass');
+    vi.stubEnv('PGPASSWORD', undefined);
+    vi.stubEnv('PGPASSFILE', file);
     try {
-      await withUser(async (url, password) => {
-        await createPool(parseAddress(url.href))
-          .acquire(never)
-          .then(({ client }) => client.end());
-        url.password = '';
-        const file = join(directory, 'pgpass');
-        vi.stubEnv('PGPASSWORD', undefined);
-        vi.stubEnv('PGPASSFILE', file);
-        const missing = await failure(url.href);
-        expect(missing).toMatchObject({ name: 'SinkError', code: 'no-password' });
-        expect(classify(missing)).toBe('fatal');
-        const escaped = password.replace(/[\\:]/g, '\\$&');
-        await writeFile(file, `${url.hostname}:${url.port}:*:${url.username}:${escaped}\n`);
-        await chmod(file, 0o600);
-        await createPool(parseAddress(url.href))
-          .acquire(never)
-          .then(({ client }) => client.end());
-      });
+      const { href, hostname, port } = Object.assign(url(), { password: '' });
+      const missing = await failure(href);
+      expect(missing).toMatchObject({ name: 'SinkError', code: 'no-password' });
+      expect(classify(missing)).toBe('fatal');
+      await writeFile(file, `${hostname}:${port}:*:ann:${password.replace(/[\\:]/g, '\\$&')}\n`, { mode: 0o600 });
+      expect(await connects(href)).toBe(true);
     } finally {
       await rm(directory, { recursive: true });
     }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import pg from 'pg';
 import pgpass from 'pgpass';
 import { SinkError, SluiceError } from '../../errors.js';
@@ -42,6 +43,8 @@ class ConnectionPool implements Pool {
 
   constructor(address: Address) {
     this.#address = address;
+    // Each connection being made listens, and there may be many.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   async acquire(signal: AbortSignal): Promise<Lease> {
@@ -112,6 +115,8 @@ class ConnectionPool implements Pool {
       ssl,
       sslnegotiation: 'postgres',
       application_name: address.applicationName,
+      enableChannelBinding: address.channelBinding,
+      options: address.options,
       keepAlive: true,
     });
     const connection: Connection = { client, lost: undefined };

@@ -1,10 +1,10 @@
 import type pg from 'pg';
 import { type Answer, Flight, sql } from './flight.js';
-import type { Lease } from './seam.js';
+import type { Lease } from './pool.js';
 import type { Statement } from './target.js';
 
 /** How long an abort, or a ROLLBACK, waits for the server before the connection is closed. */
-const graceMs = 3_000;
+const graceMs = 2_000;
 
 /** One connection on which the transactions of a batch are tried, one after another. */
 export class Session {

@@ -9,8 +9,9 @@ import { createEncoder, type Encoder } from './encode.js';
 import { type Copied, isDataError, notWritten } from './failure.js';
 import { type Answer, Flight, isServerError, rowCount, sql } from './flight.js';
 import { createJudge, type Judge } from './judge.js';
-import { type MergeCounts, merge, mergeCounts, stage } from './merge.js';
-import type { LedgerStatements, Pool } from './seam.js';
+import type { LedgerStatements } from './ledger.js';
+import { type MergeCounts, merge, mergeCounts, planning, stage } from './merge.js';
+import type { Pool } from './pool.js';
 import { Session } from './session.js';
 import { encodeShapes } from './shapes.js';
 import type { Statement, Target, TargetColumn } from './target.js';
@@ -101,7 +102,7 @@ class BatchWrite {
         }
       }
     } catch (error) {
-      throw this.#failure(error);
+      throw this.#failure(error, session?.broken !== undefined);
     } finally {
       session?.release();
     }
@@ -146,7 +147,7 @@ class BatchWrite {
     const merges = target.mode !== 'append';
     const staging = `sluice_${randomBytes(6).toString('hex')}`;
     const table = merges ? `pg_temp.${staging}` : target.quotedName;
-    const ahead = merges ? [...before, ...stage(table, columns, target)] : before;
+    const ahead = merges ? [...before, planning, ...stage(table, columns, target)] : before;
     const after = merges ? [merge(table, columns, target)] : [];
     const flight = new CopyFlight(ahead, copyStatement(table, columns, payload.options), payload.pieces, after);
     try {
@@ -217,7 +218,7 @@ class BatchWrite {
       .map(([row, refusal]) => ({ ...this.#batch.origin(row), ...refusal }));
   }
 
-  #failure(error: unknown): SluiceError {
+  #failure(error: unknown, lost: boolean): SluiceError {
     if (error instanceof InDoubt) return error;
     if (this.#context.signal.aborted)
       return new NotWritten('aborted', 'the load was stopped, and nothing of this batch was written', { cause: error });
@@ -227,8 +228,8 @@ class BatchWrite {
         `nothing of the batch was written: ${error.message}. A trigger or a rule on ${this.#parts.target.quotedName} that leaves rows out would do this; Sluice can't load through one`,
         { cause: error },
       );
-    if (error instanceof CopyError) return notWritten(error.cause, error.copied);
-    return notWritten(error);
+    if (error instanceof CopyError) return notWritten(error.cause, lost, error.copied);
+    return notWritten(error, lost);
   }
 }
 

@@ -37,16 +37,21 @@ async function* gunzip(bytes: AsyncIterable<Uint8Array>, path: string): AsyncGen
   try {
     for await (const piece of output) yield piece;
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && /^Z_/.test(String(error.code)))) throw error;
-    throw new SourceError(
-      'bad-gzip',
-      `${path} is not whole, valid gzip: ${error.message}; records before it are good`,
-      {
-        cause: error,
-      },
-    );
+    throw gzipError(path, error);
   } finally {
     input.destroy();
     output.destroy();
   }
+}
+
+function gzipError(path: string, error: unknown): unknown {
+  if (!(error instanceof Error && 'code' in error)) return error;
+  if (error.code === 'Z_BUF_ERROR') {
+    const message = `${path} ends too early for gzip: it was cut off, or is still being written`;
+    return new SourceError('bad-gzip', message, { cause: error });
+  }
+  if (error.code !== 'Z_DATA_ERROR') return error;
+  // The checksum comes last: damage may show after damaged records were read.
+  const message = `${path} is not valid gzip (${error.message}): records read from it before this was seen may be damaged too`;
+  return new SourceError('bad-gzip', message, { cause: error });
 }

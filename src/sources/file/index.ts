@@ -42,10 +42,15 @@ export function file(options: FileOptions): Source {
     async *read(split: Split, from: ResumePoint | undefined, { signal }: ReadContext): AsyncGenerator<Chunk> {
       const bytes = await openBytes(split, gzip, signal);
       const kind = formatOf(split.id, format);
-      if (kind.format === 'ndjson') yield* readNdjson(bytes, { split: split.id, from });
-      else {
-        const delimiter = dialect.delimiter ?? kind.delimiter;
-        yield* readCsv(bytes, { ...dialect, delimiter, split: split.id, from });
+      const delimiter = dialect.delimiter ?? kind.delimiter;
+      const chunks =
+        kind.format === 'ndjson'
+          ? readNdjson(bytes, { split: split.id, from })
+          : readCsv(bytes, { ...dialect, delimiter, split: split.id, from });
+      for await (const chunk of chunks) {
+        yield chunk;
+        // What was decompressed ahead does not come from the file, whose reading ends by the signal itself.
+        signal.throwIfAborted();
       }
     },
 

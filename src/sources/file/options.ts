@@ -6,7 +6,7 @@ const oneByte = z.string().regex(/^[^\0\r\n\x80-\uffff]$/, 'must be one ASCII ch
 export const fileOptions = z
   .strictObject({
     path: z
-      .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
+      .union([z.string().min(1), z.array(z.string().min(1)).min(1).readonly()])
       .describe('file, glob such as data/*.csv, or a list of them; - is standard input'),
     format: z
       .enum(['csv', 'ndjson'])
@@ -17,7 +17,7 @@ export const fileOptions = z
       .boolean()
       .optional()
       .describe('csv: the first record holds the field names; default: true, or false when fields are given'),
-    fields: z.array(z.string().min(1)).min(1).optional().describe('csv: the field names, in file order'),
+    fields: z.array(z.string().min(1)).min(1).readonly().optional().describe('csv: the field names, in file order'),
     delimiter: oneByte.optional().describe('csv: what stands between fields; default: a comma, in .tsv files a tab'),
     quote: oneByte.optional().describe('csv: what encloses fields; doubled within them; default: "'),
     null: z

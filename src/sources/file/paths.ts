@@ -1,5 +1,5 @@
 import { open, stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
 import { ConfigError, SourceError } from '../../errors.js';
 
 /** Standard input, in place of a path. */
@@ -38,7 +38,7 @@ async function expand(path: string): Promise<string[]> {
   // A file whose name only looks like a glob is that file.
   if (await exists(path)) return [path];
   const { glob } = await import('tinyglobby');
-  const matches = await glob(path, { expandDirectories: false, onlyFiles: true });
+  const matches = await glob(path, { expandDirectories: false, onlyFiles: true, absolute: isAbsolute(path) });
   if (matches.length === 0) throw new ConfigError('no-files', `no file matches ${path} (from ${process.cwd()})`);
   return matches.sort();
 }

@@ -54,8 +54,21 @@ export function publicBody(body: unknown): unknown {
   );
 }
 
+/** The values of the secret fields of a JSON body. */
+export function secretsIn(body: unknown, secret = false): string[] {
+  if (typeof body === 'string') return secret ? [body] : [];
+  if (typeof body !== 'object' || body === null) return [];
+  return Object.entries(body).flatMap(([name, value]) => secretsIn(value, secret || isSecretName(name)));
+}
+
 /** Replaces every secret that has found its way into a text, such as a body in which a server repeats the request. */
 export function hider(secrets: Iterable<string>): (text: string) => string {
-  const known = [...new Set(secrets)].filter((secret) => secret.length >= 4).sort((a, b) => b.length - a.length);
+  const forms = new Set<string>();
+  for (const secret of secrets) {
+    // Shorter ones would be found in innocent words.
+    if (secret.length < 4) continue;
+    for (const form of [secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)]) forms.add(form);
+  }
+  const known = [...forms].sort((a, b) => b.length - a.length);
   return (text) => known.reduce((shown, secret) => shown.replaceAll(secret, '***'), text);
 }

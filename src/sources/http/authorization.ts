@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseJson } from '../../formats/json.js';
-import { type Answer, Failure, startOf } from './failure.js';
+import { type Answer, Failure } from './failure.js';
 import type { HttpSettings } from './options.js';
 
 /** What goes into the Authorization header. */
@@ -107,7 +107,8 @@ class ClientCredentials implements Authorization {
     const answer = await this.#send(new URL(tokenUrl), headers, form.toString(), signal);
     const token = tokenAnswer.safeParse(tokenBody(answer));
     if (!token.success)
-      throw new Failure('no-token', `gave no access_token: ${startOf(answer.bytes)}`, {
+      throw new Failure('no-token', 'gave no access_token', {
+        body: answer.bytes,
         retryable: false,
         remedy: 'check auth.oauth2.tokenUrl',
       });

@@ -1,6 +1,6 @@
 import { Agent, request } from 'undici';
 import type { Log } from '../../contract/index.js';
-import { hider, isSecretName, publicAddress } from './address.js';
+import { hider, isSecretName, publicAddress, secretsIn } from './address.js';
 import { type Authorization, authorization, basicHeader } from './authorization.js';
 import { unpack } from './encoding.js';
 import { type Answer, connectionFailure, Failure, RequestError, statusFailure } from './failure.js';
@@ -71,6 +71,7 @@ export class Client implements AsyncDisposable {
     this.#knownSecrets = [
       ...(url.password === '' ? [] : [decodeURIComponent(url.password), url.password]),
       ...[...url.searchParams].filter(([name]) => isSecretName(name)).map(([, value]) => value),
+      ...secretsIn(settings.body),
       ...Object.entries(given)
         .filter(([name]) => isSecretName(name))
         .flatMap(([, value]) => [value, value.replace(/^\S+\s+/, '')]),
@@ -105,12 +106,12 @@ export class Client implements AsyncDisposable {
         errand.signal.throwIfAborted();
         if (!(error instanceof Failure)) throw error;
         failures.push(error);
-        const wait = error.retryAfter ?? backoff(failures.length, this.#rules, Math.random());
+        const wait = Math.max(error.retryAfter ?? 0, backoff(failures.length, this.#rules, Math.random()));
         if (!error.retryable || failures.length >= attempts || wait > this.#rules.longestPause)
-          throw new RequestError(error, this.hide(this.#account(ask, error, failures.length)));
+          throw new RequestError(error, this.#account(ask, error, failures.length));
         errand.log.warn(
           { code: error.code, try: failures.length, of: attempts, waitMs: Math.round(wait) },
-          this.hide(`${ask.label} ${error.message}; trying again`),
+          `${ask.label} ${this.told(error)}; trying again`,
         );
         if (error.retryAfter !== undefined) this.#pace.hold(error.retryAfter);
         await pause(wait, errand.signal);
@@ -131,12 +132,12 @@ export class Client implements AsyncDisposable {
     const remedy = long
       ? `it asks to wait ${Math.ceil(wait / 1000)} s: load again then, or raise retries.longestPause`
       : failure.remedy;
-    return `${subject} ${failure.message}${tried}; ${remedy}`;
+    return `${subject} ${this.told(failure)}${tried}; ${remedy}`;
   }
 
-  /** The text without any secret that is in use. */
-  hide(text: string): string {
-    return hider([...this.#knownSecrets, ...this.#authorization.secrets()])(text);
+  /** What a failure says, without any secret that is in use. */
+  told(failure: Failure): string {
+    return failure.told(hider([...this.#knownSecrets, ...this.#authorization.secrets()]));
   }
 
   /** One try: paced, within its time, the body read to its end. */

@@ -15,10 +15,15 @@ export async function unpack(bytes: Buffer, coding: string | string[] | undefine
   if (name === 'identity' || bytes.length === 0) return bytes;
   const unpacker = unpackers.get(name);
   if (!unpacker)
-    throw new UnreadableBody('not-json', `came in content-encoding ${name}`, 'set the header accept-encoding: gzip');
+    throw new UnreadableBody('not-json', `came in content-encoding ${name}`, {
+      remedy: 'set the header accept-encoding: gzip',
+    });
   try {
     return await unpacker(bytes);
   } catch (error) {
-    throw new UnreadableBody('truncated-body', `gave ${name} data that can not be unpacked`, cutRemedy, error);
+    throw new UnreadableBody('truncated-body', `gave ${name} data that can not be unpacked`, {
+      remedy: cutRemedy,
+      cause: error,
+    });
   }
 }

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'undici/types/header.js';
 import { SourceError } from '../../errors.js';
+import { publicAddress } from './address.js';
 import { retryAfter } from './retry.js';
 
 /** A response, read to its end. */
@@ -15,7 +16,9 @@ interface FailureOptions {
   readonly remedy: string;
   readonly retryAfter?: number | undefined;
   readonly cause?: unknown;
-  readonly subject?: string;
+  readonly subject?: string | undefined;
+  /** What came instead, for the message. */
+  readonly body?: Uint8Array | undefined;
 }
 
 /** One try of a request that did not give what was asked for. Its message is a predicate: `answered 503`. */
@@ -28,6 +31,7 @@ export class Failure extends Error {
   readonly remedy: string;
   /** Who failed, when it is not the listing itself. */
   readonly subject: string | undefined;
+  #body: string | undefined;
   constructor(code: string, message: string, options: FailureOptions) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
@@ -35,19 +39,33 @@ export class Failure extends Error {
     this.retryAfter = options.retryAfter;
     this.remedy = options.remedy;
     this.subject = options.subject;
+    this.#body = options.body && startOf(options.body);
+  }
+
+  /** The message and the start of the body. Secrets are hidden before it is cut, so that no half of one is left over. */
+  told(hide: (text: string) => string): string {
+    if (this.#body === undefined) return hide(this.message);
+    const shown = hide(this.#body);
+    return `${hide(this.message)}: ${shown.length > 200 ? `${shown.slice(0, 200)}...` : shown}`;
   }
 
   /** The same, told about another server than the listing's. */
   about(subject: string, remedy: string): Failure {
     const { code, message, retryable, retryAfter, cause } = this;
-    return new Failure(code, message, { retryable, retryAfter, cause, subject, remedy });
+    const failure = new Failure(code, message, { retryable, retryAfter, cause, subject, remedy });
+    failure.#body = this.#body;
+    return failure;
   }
 }
 
 /** Bodies of status 200 that are not what a listing gives: retried, and named to the user as problems of the API. */
 export class UnreadableBody extends Failure {
-  constructor(code: 'not-json' | 'truncated-body' | 'not-a-list', message: string, remedy: string, cause?: unknown) {
-    super(code, message, { retryable: true, remedy, cause });
+  constructor(
+    code: 'not-json' | 'truncated-body' | 'not-a-list',
+    message: string,
+    options: { readonly remedy: string; readonly body?: Uint8Array; readonly cause?: unknown },
+  ) {
+    super(code, message, { retryable: true, ...options });
   }
 }
 
@@ -60,11 +78,10 @@ export class RequestError extends SourceError {
   }
 }
 
-/** The start of a body, on one line, for a message. */
-export function startOf(bytes: Uint8Array): string {
+/** The start of a body, on one line. */
+function startOf(bytes: Uint8Array): string {
   if (bytes.length === 0) return '(empty)';
-  const text = new TextDecoder().decode(bytes.subarray(0, 400)).replace(/\s+/g, ' ').trim();
-  return text.length > 200 ? `${text.slice(0, 200)}...` : text;
+  return new TextDecoder().decode(bytes.subarray(0, 4_000)).replace(/\s+/g, ' ').trim();
 }
 
 export const cutRemedy = 'a proxy or the API ends answers early; smaller pages may help';
@@ -105,7 +122,11 @@ export function connectionFailure(error: unknown, begun: boolean): Failure {
       remedy: 'check url and headers',
       cause: error,
     });
-  if (begun) return new UnreadableBody('truncated-body', `broke off within the body (${code})`, cutRemedy, error);
+  if (begun)
+    return new UnreadableBody('truncated-body', `broke off within the body (${code})`, {
+      remedy: cutRemedy,
+      cause: error,
+    });
   return unreachable.has(code)
     ? new Failure('unreachable', `can not be reached (${code})`, {
         retryable: true,
@@ -130,11 +151,19 @@ export function statusFailure(answer: Answer, authorized: boolean): Failure {
   const { status, headers } = answer;
   const retryHeader = headers['retry-after'];
   const wait = typeof retryHeader === 'string' ? retryAfter(retryHeader, Date.now()) : undefined;
-  return new Failure(`http-${status}`, `answered ${status}: ${startOf(answer.bytes)}`, {
+  const location = status < 400 ? locationOf(answer) : undefined;
+  return new Failure(`http-${status}`, `answered ${status}${location === undefined ? '' : ` (${location})`}`, {
+    body: answer.bytes,
     retryable: status === 408 || status === 429 || (status >= 500 && status !== 501 && status !== 505),
     retryAfter: wait,
     remedy: statusRemedy(status, authorized),
   });
+}
+
+/** Where a redirect leads, as it may be shown. */
+function locationOf({ headers }: Answer): string | undefined {
+  if (typeof headers.location !== 'string') return undefined;
+  return URL.canParse(headers.location) ? publicAddress(new URL(headers.location)) : headers.location.split('?')[0];
 }
 
 function statusRemedy(status: number, authorized: boolean): string {

@@ -157,7 +157,7 @@ export class NumberedPages {
     this.#reading.throwIfAborted();
     if ('error' in outcome && this.#begun) {
       if (slot.kind === 'probe') return undefined;
-      if (this.#empty.length > 0 || isPastEnd(outcome.error)) return emptyPage;
+      if (isPastEnd(outcome.error, this.#empty.length > 0)) return emptyPage;
     }
     return this.#reading.accept(outcome);
   }
@@ -205,7 +205,8 @@ export class NumberedPages {
   }
 }
 
-/** Statuses with which APIs answer for pages after the last. */
-function isPastEnd(error: unknown): boolean {
-  return error instanceof RequestError && (error.code === 'http-404' || error.code === 'http-416');
+/** Whether this is how an API answers for pages after the last; behind an empty page any status is. */
+function isPastEnd(error: unknown, afterEmpty: boolean): boolean {
+  if (!(error instanceof RequestError)) return false;
+  return error.code === 'http-404' || error.code === 'http-416' || (afterEmpty && error.code.startsWith('http-'));
 }

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { isLosslessNumber, parseJson, stringifyJson } from '../../formats/json.js';
 import { compilePath } from '../../formats/path.js';
-import { type Answer, cutRemedy, startOf, UnreadableBody } from './failure.js';
+import { type Answer, cutRemedy, UnreadableBody } from './failure.js';
 import { nextLink } from './link.js';
 import type { HttpSettings } from './options.js';
 import { type Damage, decodeUtf8 } from './utf8.js';
@@ -56,16 +56,14 @@ function parsed(text: string, bytes: Buffer): unknown {
     // The parser's own words are not kept: they quote the body, and whatever secrets it repeats.
     const cut = (body.startsWith('{') && !body.endsWith('}')) || (body.startsWith('[') && !body.endsWith(']'));
     throw cut
-      ? new UnreadableBody(
-          'truncated-body',
-          `gave JSON that breaks off after ${bytes.length} bytes: ${startOf(bytes)}`,
-          cutRemedy,
-        )
-      : new UnreadableBody(
-          'not-json',
-          `gave a body that is not JSON: ${startOf(bytes)}`,
-          'check url and headers.accept',
-        );
+      ? new UnreadableBody('truncated-body', `gave JSON that breaks off after ${bytes.length} bytes`, {
+          remedy: cutRemedy,
+          body: bytes,
+        })
+      : new UnreadableBody('not-json', 'gave a body that is not JSON', {
+          remedy: 'check url and headers.accept',
+          body: bytes,
+        });
   }
 }
 
@@ -74,11 +72,10 @@ function listed(found: unknown, body: unknown, path: string, bytes: Buffer): rea
   // Go writes an empty list as null, protobuf's JSON form leaves it out.
   if (found === null) return [];
   if (typeof body === 'object' && body !== null && !Array.isArray(body) && Object.keys(body).length === 0) return [];
-  throw new UnreadableBody(
-    'not-a-list',
-    `gave no list at ${path}: ${startOf(bytes)}`,
-    'set items to the path of the list in the body',
-  );
+  throw new UnreadableBody('not-a-list', `gave no list at ${path}`, {
+    remedy: 'set items to the path of the list in the body',
+    body: bytes,
+  });
 }
 
 function totalReader(settings: HttpSettings): (body: unknown, answer: Answer) => number | undefined {

@@ -137,7 +137,7 @@ export class Reading {
       throw error;
     }
     for (const failure of outcome.recovered)
-      this.doctor.report(failure.code, `${label} at first ${this.#client.hide(failure.message)}`, false);
+      this.doctor.report(failure.code, `${label} at first ${this.#client.told(failure)}`, false);
     this.doctor.total(outcome.page.total, label);
     return outcome.page;
   }

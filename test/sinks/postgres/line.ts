@@ -1,0 +1,51 @@
+import { connect, createServer, type Socket } from 'node:net';
+
+/** A line to a server that can be watched and cut. */
+export interface Line extends AsyncDisposable {
+  readonly url: string;
+  /** Called with all that a client sends; returns false to cut the line before it is passed on. */
+  onSent: (data: Buffer) => boolean;
+  /** Called with all that the server sends; returns false to cut the line before it is passed on. */
+  onAnswer: (data: Buffer) => boolean;
+}
+
+export async function lineTo(target: string): Promise<Line> {
+  const { hostname, port } = new URL(target);
+  const url = new URL(target);
+  const open = new Set<Socket>();
+  const server = createServer((client) => {
+    const upstream = connect(Number(port), hostname);
+    for (const socket of [client, upstream]) {
+      open.add(socket);
+      socket.on('error', () => {});
+      socket.on('close', () => open.delete(socket));
+    }
+    const pass = (from: Socket, to: Socket, allowed: (data: Buffer) => boolean) =>
+      from.on('data', (data: Buffer) => {
+        if (allowed(data)) {
+          to.write(data);
+          return;
+        }
+        client.destroy();
+        upstream.destroy();
+      });
+    pass(client, upstream, (data) => line.onSent(data));
+    pass(upstream, client, (data) => line.onAnswer(data));
+    client.on('close', () => upstream.destroy());
+    upstream.on('close', () => client.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  url.port = String(address.port);
+  const line: Line = {
+    url: url.href,
+    onSent: () => true,
+    onAnswer: () => true,
+    async [Symbol.asyncDispose]() {
+      for (const socket of open) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+  return line;
+}
