@@ -6,7 +6,7 @@ export type Row = Readonly<Record<string, unknown>>;
  *
  * From bytes that are already the database's own text (CSV): a string, or null.
  * From decoded records: whatever the record held: string, number, bigint, boolean, null, Date, Uint8Array, a
- * `LosslessNumber` (digits kept as read), a nested object or array. `undefined` means the record has no such field,
+ * `LosslessNumber` (digits kept as read), a `JsonText` (a cast to json), a nested object or array. `undefined` means the record has no such field,
  * which is neither null nor an empty string.
  */
 export type Cell = unknown;

@@ -25,7 +25,7 @@ const channelBytes = 8 * 1024 * 1024;
 /** Bytes a batch at most; a sink may ask for less. */
 const batchBytes = 1024 * 1024;
 /** Milliseconds a row waits for others of its batch. */
-const batchAge = 500;
+const batchAge = 250;
 /** A batch that meets a fault of the moment is tried again for a minute. */
 const backoff = { first: 50, longest: 2_000, total: 60_000 };
 /** Milliseconds that batches in flight are given to end once another has failed for good. */
@@ -221,12 +221,13 @@ class Run {
       this.#tally.problem({ name: 'run-folder', message, incomplete: false });
       this.#context.log.warn({}, message);
     };
+    this.#rejects = new RejectFile(join(runDir, 'rejects.ndjson'), failed);
     try {
       await mkdir(runDir, { recursive: true });
+      await this.#rejects.clear();
     } catch (error) {
       failed(error);
     }
-    this.#rejects = new RejectFile(join(runDir, 'rejects.ndjson'), failed);
   }
 
   #status(): RunStatus {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Cell, CsvLayout, Row } from '../contract/index.js';
-import { parseJson } from '../formats/json.js';
+import { JsonText, parseJson } from '../formats/json.js';
 import { type Columns, columnNames, compileKey, compileMapper } from './mapping.js';
 
 const layout = (...fields: string[]): CsvLayout => ({ fields, delimiter: ',', quote: '"', null: '', eol: '\n' });
@@ -52,7 +52,7 @@ describe('a mapping', () => {
       '??',
       0,
       '{"coordinates":[1.5,2]}',
-      '{"coordinates":[1.5,2]}',
+      new JsonText('{"coordinates":[1.5,2]}'),
       '1.10',
     ]);
   });

@@ -1,6 +1,6 @@
 import type { Cell, Chunk, CsvLayout, Refusal, Row } from '../contract/index.js';
 import { ConfigError } from '../errors.js';
-import { isLosslessNumber, stringifyJson } from '../formats/json.js';
+import { isLosslessNumber, JsonText, stringifyJson } from '../formats/json.js';
 import { compilePath } from '../formats/path.js';
 
 /** What one column is filled with. A string is short for `{ from: string }`. */
@@ -169,7 +169,9 @@ function recordReader(spec: NormalSpec): (record: Row) => Cell {
   if (!('default' in spec) && spec.cast === undefined) return read;
   return (record) => {
     const value = orDefault(read(record), spec);
-    return spec.cast === undefined ? value : asText(value, spec.cast);
+    if (spec.cast === undefined) return value;
+    const text = asText(value, spec.cast);
+    return spec.cast === 'json' && typeof text === 'string' ? new JsonText(text) : text;
   };
 }
 

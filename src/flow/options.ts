@@ -11,7 +11,7 @@ export interface LoadOptions {
   readonly columns?: Columns;
   /** Batches in flight at once. Default: cores x 4, and never more than the target has free. */
   readonly workers?: number;
-  /** Rows a batch at most. Default 5,000. */
+  /** Rows a batch at most. Default 10,000. */
   readonly batchRows?: number;
   /** Stop reading after this many records. */
   readonly limit?: number;
@@ -55,7 +55,7 @@ export interface Settings {
 export function checkOptions(options: LoadOptions): Settings {
   return {
     workers: wholeNumber('workers', options.workers) ?? availableParallelism() * 4,
-    batchRows: wholeNumber('batchRows', options.batchRows) ?? 5_000,
+    batchRows: wholeNumber('batchRows', options.batchRows) ?? 10_000,
     limit: wholeNumber('limit', options.limit),
     budget: new RejectBudget(options.maxErrors ?? 100),
   };

@@ -22,6 +22,11 @@ describe('parseJson', () => {
     expect(isLosslessNumber(parsed[1])).toBe(true);
   });
 
+  test('of a repeated key keeps the last, on either path', () => {
+    expect(parseJson('{"a":1,"a":2}')).toEqual({ a: 2 });
+    expect(stringifyJson(parseJson('{"a":1,"a":1.10}'))).toBe('{"a":1.10}');
+  });
+
   test('throws SyntaxError for what is not JSON, on either path', () => {
     expect(() => parseJson('{"a":')).toThrow(SyntaxError);
     expect(() => parseJson('{"a":1.10')).toThrow(SyntaxError);

@@ -19,7 +19,12 @@ const fragile =
  */
 export function parseJson(text: string): unknown {
   if (!fragile.test(text)) return JSON.parse(text);
-  return parse(text, undefined, { parseNumber: exactNumber });
+  return parse(text, undefined, { parseNumber: exactNumber, onDuplicateKey: keepLast });
+}
+
+/** Of a key that an object repeats the last value counts, as JSON.parse has it. */
+function keepLast({ newValue }: { newValue: unknown }): unknown {
+  return newValue;
 }
 
 function exactNumber(digits: string): number | LosslessNumber {
@@ -30,4 +35,12 @@ function exactNumber(digits: string): number | LosslessNumber {
 /** JSON text of a value; bigints and LosslessNumbers are written digit for digit. Undefined when JSON has no form for it. */
 export function stringifyJson(value: unknown): string | undefined {
   return stringify(value);
+}
+
+/** Text that is JSON already, on its way into a column: it is written as it stands, whatever the column's type. */
+export class JsonText {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
 }

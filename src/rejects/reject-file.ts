@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, lstat, open, rm } from 'node:fs/promises';
 import type { Reject } from '../contract/index.js';
 import { stringifyJson } from '../formats/json.js';
 
@@ -38,6 +38,12 @@ export class RejectFile {
         this.#onFailure(error);
       }
     });
+  }
+
+  /** Takes away what an earlier run left in the same folder. */
+  async clear(): Promise<void> {
+    const left = await lstat(this.path).catch(() => undefined);
+    if (left?.isFile()) await rm(this.path);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

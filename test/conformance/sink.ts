@@ -5,7 +5,7 @@ import { compileMapper } from '../../src/flow/mapping.js';
 import { writeBatch } from '../../src/flow/writer.js';
 
 /** A target with the columns `id` (an integer, its key) and `name` (text), empty at first. */
-export interface SinkTarget extends AsyncDisposable {
+interface SinkTarget extends AsyncDisposable {
   /** A sink on that target; a fresh one each time. */
   sink(): Sink;
   /** What the target holds now, by id. */

@@ -93,7 +93,7 @@ function withRunOptions(command: Command): Command {
   return command
     .optionsGroup('Pace and limits:')
     .option('--workers <n>', 'batches in flight at most (default: cores x 4, capped by what the server has free)')
-    .option('--batch-size <n>', 'rows a batch at most (default: 5000)')
+    .option('--batch-size <n>', 'rows a batch at most (default: 10000)')
     .option('--limit <n>', 'stop after this many records')
     .option('--max-errors <n|n%>', 'rejects allowed: a count, or a share of the rows read so far (default: 100)')
     .optionsGroup('Running:')

@@ -1,5 +1,5 @@
 import type { Cell, Refusal } from '../../contract/index.js';
-import { isLosslessNumber, stringifyJson } from '../../formats/json.js';
+import { isLosslessNumber, JsonText, stringifyJson } from '../../formats/json.js';
 import type { TargetColumn } from './target.js';
 
 /**
@@ -43,6 +43,7 @@ function scalarText(cell: Cell, column: TargetColumn): string | Refusal {
 
 function objectText(cell: object | null, column: TargetColumn): string | Refusal {
   if (isLosslessNumber(cell)) return cell.toString();
+  if (cell instanceof JsonText) return cell.text;
   if (cell instanceof Date) return dateText(cell, column);
   if (cell instanceof Uint8Array) {
     if (column.baseType === 'bytea') return bytesText(cell);
@@ -80,6 +81,7 @@ function jsonText(cell: Cell, column: TargetColumn): string | Refusal {
   // JSON has no NaN: the database says so, where stringify would make it null.
   if (typeof cell === 'number') return String(cell);
   if (typeof cell === 'string') return JSON.stringify(cell);
+  if (cell instanceof JsonText) return cell.text;
   if (cell instanceof Date && Number.isNaN(cell.getTime())) return dateText(cell, column);
   if (cell instanceof Uint8Array) return objectText(cell, column);
   try {

@@ -171,6 +171,11 @@ function encodeLine(cells: readonly Cell[], { texts, columns }: Encoder, textual
       line += '\\N';
       continue;
     }
+    // Digits need no escaping. Zero goes the long way, for there are two of them.
+    if (typeof cell === 'number' && cell !== 0) {
+      line += cell;
+      continue;
+    }
     // A job may put a constant that is not text among cells that are.
     const text = textual && typeof cell === 'string' ? cell : texts[i]!(cell);
     if (typeof text !== 'string') return text;

@@ -1,8 +1,7 @@
-import type pg from 'pg';
 import type { Refusal } from '../../contract/index.js';
 import { NotWritten, SluiceError } from '../../errors.js';
 import type { Payload } from './copy.js';
-import { isServerError } from './flight.js';
+import { isServerError, type ServerError } from './flight.js';
 import type { TargetColumn } from './target.js';
 
 /** A COPY that was under way when the error came. */
@@ -55,6 +54,6 @@ function hintOf(where: string | undefined, { relation, payload, columns }: Copie
 }
 
 /** True when some value of the batch, rather than the table or the moment, is at fault. */
-export function isDataError(error: unknown): error is pg.DatabaseError & { readonly code: string } {
-  return isServerError(error) && /^2[23]/.test(error.code);
+export function isDataError(error: ServerError): boolean {
+  return /^2[23]/.test(error.code);
 }

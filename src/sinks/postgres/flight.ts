@@ -100,6 +100,8 @@ export function sql(text: string): Statement {
 }
 
 /** An error the server sent, as against one of the connection. */
-export function isServerError(error: unknown): error is pg.DatabaseError & { readonly code: string } {
+export type ServerError = pg.DatabaseError & { readonly code: string };
+
+export function isServerError(error: unknown): error is ServerError {
   return error instanceof pg.DatabaseError && error.code !== undefined;
 }

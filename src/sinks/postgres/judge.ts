@@ -13,7 +13,7 @@ interface Suspect {
 }
 
 /** Sends statements as one flight, outside a transaction; the answers of those before an error come with it. */
-export type Ask = (statements: readonly Statement[]) => Promise<{ answers: readonly Answer[]; error?: Error }>;
+type Ask = (statements: readonly Statement[]) => Promise<{ answers: readonly Answer[]; error?: Error }>;
 
 /** Finds the rows of a failed batch that the database will not take, by their values alone. */
 export interface Judge {

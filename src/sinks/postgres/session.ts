@@ -3,8 +3,10 @@ import { type Answer, Flight, sql } from './flight.js';
 import type { Lease } from './pool.js';
 import type { Statement } from './target.js';
 
-/** How long an abort, or a ROLLBACK, waits for the server before the connection is closed. */
+/** How long a ROLLBACK waits for the server before the connection is closed. */
 const graceMs = 2_000;
+/** The same at an abort, which is to stop at once: what was not committed then never will be. */
+const abortGraceMs = 200;
 
 /** One connection on which the transactions of a batch are tried, one after another. */
 export class Session {
@@ -29,7 +31,7 @@ export class Session {
     let timer: NodeJS.Timeout | undefined;
     const abort = () => {
       flight.abandon('the load was stopped');
-      timer = setTimeout(() => this.#hangUp(), graceMs);
+      timer = setTimeout(() => this.#hangUp(), abortGraceMs);
     };
     this.#signal.addEventListener('abort', abort, { once: true });
     try {

@@ -72,4 +72,218 @@ describe.each(inject('postgresServers'))('$name', ({ url }) => {
     expect(await rowsOf('SELECT count(*)::int, count(DISTINCT id)::int FROM t')).toEqual([[9_999, 9_999]]);
     expect(await rowsOf('SELECT row, code FROM ledger.rejects')).toEqual([[4_320, '22P02']]);
   });
+
+  test('unchanged rows are neither locked nor written', async () => {
+    await using to = await writerTo(database, await table('id int primary key, note text'), 'upsert', ['id']);
+    const batch = decodedBatch(
+      ['id', 'note'],
+      [
+        [1, 'a'],
+        [2, null],
+        [3, 'c'],
+      ],
+    );
+    await to.writer.write(batch, testContext());
+    const before = await rowsOf('SELECT ctid::text, xmin::text, xmax::text FROM t ORDER BY id');
+    expect(await to.writer.write(batch, testContext())).toEqual({
+      written: 0,
+      unchanged: 3,
+      duplicate: 0,
+      rejects: [],
+    });
+    expect(await rowsOf('SELECT ctid::text, xmin::text, xmax::text FROM t ORDER BY id')).toEqual(before);
+  });
+
+  test('mode ignore keeps the rows that are there', async () => {
+    await using to = await writerTo(database, await table('id int primary key, note text'), 'ignore', ['id']);
+    await database.client.query("INSERT INTO t VALUES (1, 'old')");
+    const result = await to.writer.write(csvBatch(['id', 'note'], '1,new\n2,first\n2,last\n'), testContext());
+    expect(result).toEqual({ written: 1, unchanged: 1, duplicate: 1, rejects: [] });
+    expect(await rowsOf('SELECT id, note FROM t ORDER BY id')).toEqual([
+      [1, 'old'],
+      [2, 'last'],
+    ]);
+  });
+
+  test('a table of key columns only is upserted', async () => {
+    await using to = await writerTo(database, await table('a int, b text, PRIMARY KEY (b, a)'), 'upsert', ['b', 'a']);
+    await database.client.query("INSERT INTO t VALUES (1, 'x')");
+    const result = await to.writer.write(csvBatch(['a', 'b'], '1,x\n2,x\n2,x\n'), testContext());
+    expect(result).toEqual({ written: 1, unchanged: 1, duplicate: 1, rejects: [] });
+  });
+
+  test('a null or missing key is a reject that names the column', async () => {
+    await using to = await writerTo(database, await table('id int UNIQUE, note text'), 'upsert', ['id']);
+    const csv = await to.writer.write(csvBatch(['id', 'note'], '1,a\n,b\n'), testContext());
+    expect(csv).toMatchObject({ written: 1, rejects: [{ row: 1, code: '23502', column: 'id' }] });
+    const decoded = await to.writer.write(
+      decodedBatch(
+        ['id', 'note'],
+        [
+          [undefined, 'a'],
+          [null, 'b'],
+          [2, 'c'],
+        ],
+      ),
+      testContext(),
+    );
+    expect(decoded).toMatchObject({
+      written: 1,
+      rejects: [
+        { row: 0, code: '23502' },
+        { row: 1, code: '23502' },
+      ],
+    });
+  });
+
+  test('missing fields take the default on insert, and keep the value on upsert', async () => {
+    await using to = await writerTo(database, await table("id int primary key, a text DEFAULT 'x', b text"), 'upsert', [
+      'id',
+    ]);
+    await database.client.query("INSERT INTO t VALUES (1, 'kept', 'old')");
+    const records = [
+      [1, undefined, 'new'],
+      [2, undefined, 'n'],
+      [3, 'a', undefined],
+      [4, null, null],
+    ];
+    expect(await to.writer.write(decodedBatch(['id', 'a', 'b'], records), testContext())).toMatchObject({ written: 4 });
+    expect(await rowsOf('SELECT * FROM t ORDER BY id')).toEqual([
+      [1, 'kept', 'new'],
+      [2, 'x', 'n'],
+      [3, 'a', null],
+      [4, null, null],
+    ]);
+  });
+
+  test('rows of one key with different fields are applied in their order', async () => {
+    await using to = await writerTo(database, await table('id int primary key, a int, b int'), 'upsert', ['id']);
+    const records = [
+      [1, 1, 1],
+      [1, undefined, 2],
+      ['01', 3, undefined],
+      [1, undefined, 4],
+      [2, 5, undefined],
+    ];
+    const result = await to.writer.write(decodedBatch(['id', 'a', 'b'], records), testContext());
+    expect(result.written + result.unchanged + result.duplicate).toBe(5);
+    expect(await rowsOf('SELECT * FROM t ORDER BY id')).toEqual([
+      [1, 3, 4],
+      [2, 5, null],
+    ]);
+  });
+
+  test('a record without any of the columns is a reject', async () => {
+    await using to = await writerTo(database, await table('a int, b int'), 'append');
+    const result = await to.writer.write(
+      decodedBatch(
+        ['a', 'b'],
+        [
+          [undefined, undefined],
+          [1, undefined],
+        ],
+      ),
+      testContext(),
+    );
+    expect(result).toMatchObject({ written: 1, rejects: [{ row: 0, code: 'empty-record' }] });
+  });
+
+  test.each([['\n'], ['\r\n'], ['\r']] as const)('CSV with line end %j and other signs keeps to them', async (eol) => {
+    await using to = await writerTo(database, await table('id int, note text'), 'append');
+    const lines = ["1\t'a b'", "2\t'it''s\\'", `3\t'x\n\r\ny'`, '4\t\\N', "5\t'\\N'"];
+    const options = { delimiter: '\t', quote: "'", null: '\\N', eol, pieceRows: 2 };
+    const result = await to.writer.write(csvBatch(['id', 'note'], lines.join(eol), options), testContext());
+    expect(result).toMatchObject({ written: 5, rejects: [] });
+    const notes = ['a b', "it's\\", 'x\n\r\ny', null, '\\N'];
+    expect(await rowsOf('SELECT note FROM t ORDER BY id')).toEqual(notes.map((note) => [note]));
+  });
+
+  test.each([['\n'], ['\r\n'], ['\r']] as const)('the row at fault is found among quoted line ends %j', async (eol) => {
+    await using to = await writerTo(database, await table('id int UNIQUE, note text'), 'append');
+    await database.client.query("INSERT INTO t VALUES (7, 'there')");
+    const rows = Array.from({ length: 9 }, (_, i) => `${i},"a${eol}b\n\rc${i % 2 ? eol : ''}"${eol}`).join('');
+    const batch = csvBatch(['id', 'note'], rows, { eol, pieceRows: 4, duplicates: [2] });
+    const error = await to.writer.write(batch, testContext()).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ name: 'NotWritten', code: '23505', row: 7, refusal: { code: '23505' } });
+    const rest = await to.writer.write(batch.refuse(new Map([[7, { code: '23505', reason: 'there' }]])), testContext());
+    expect(rest).toMatchObject({ written: 7, duplicate: 1, rejects: [{ row: 7, code: '23505' }] });
+  });
+
+  test('a line of backslash and dot, which ends COPY on older servers, is an ordinary value', async () => {
+    await using to = await writerTo(database, await table('note text'), 'append');
+    const result = await to.writer.write(csvBatch(['note'], 'a\n\\.\nb\n'), testContext());
+    expect(result).toMatchObject({ written: 3, rejects: [] });
+    expect(await rowsOf('SELECT note FROM t')).toEqual([['a'], ['\\.'], ['b']]);
+  });
+
+  test('1 % of bad rows, of every kind, become rejects and the rest arrives', async () => {
+    const columns = ['id', 'amount', 'at', 'kind', 'small'];
+    await database.client.query(
+      "DROP TABLE IF EXISTS t; DROP TYPE IF EXISTS kind; CREATE TYPE kind AS ENUM ('a', 'b'); DROP DOMAIN IF EXISTS small; CREATE DOMAIN small AS int CHECK (VALUE < 10)",
+    );
+    await using to = await writerTo(
+      database,
+      await table('id int NOT NULL, amount numeric(5,2), at timestamptz, kind kind, small small'),
+      'append',
+    );
+    const bad: Record<number, [string, string, string]> = {
+      5: ['5,12345.6,2024-01-01,a,1', '22003', 'amount'],
+      10: ['10,1.5,2024-02-30,a,1', '22008', 'at'],
+      105: ['105,1.5,2024-01-01,c,1', '22P02', 'kind'],
+      200: ['200,1.5,2024-01-01,a,10', '23514', 'small'],
+      305: ['3000000000,1.5,2024-01-01,a,1', '22003', 'id'],
+      405: [',1.5,2024-01-01,a,1', '23502', 'id'],
+    };
+    const lines = Array.from(
+      { length: 600 },
+      (_, i) => bad[i]?.[0] ?? `${i},${i}.25,2024-01-01 10:00:00+02,${i % 2 ? 'a' : 'b'},${i % 10}`,
+    );
+    lines[500] = '500,1';
+    const result = await to.writer.write(csvBatch(columns, `${lines.join('\n')}\n`), testContext());
+    expect(result.rejects.map(({ row, code, column }) => [row, code, column])).toEqual([
+      ...Object.entries(bad).map(([row, [, code, column]]) => [Number(row), code, column]),
+      [500, 'malformed-csv', undefined],
+    ]);
+    expect(result.written).toBe(593);
+    expect(await rowsOf('SELECT count(*)::int FROM t')).toEqual([[593]]);
+  });
+
+  test.each([
+    ['a foreign key', 'id int REFERENCES parent', '23503', undefined],
+    ['a check', 'id int CHECK (id <> 3)', '23514', 2],
+  ])('%s fails the batch, with a row where COPY names one', async (_, column, code, row) => {
+    await database.client.query(
+      'DROP TABLE IF EXISTS t; DROP TABLE IF EXISTS parent; CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1), (2)',
+    );
+    await using to = await writerTo(database, await table(column), 'append');
+    const error = await to.writer
+      .write(csvBatch(['id'], '1\n2\n3\n'), testContext())
+      .catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ name: 'NotWritten', code, row, refusal: { code } });
+    expect(await rowsOf('SELECT count(*)::int FROM t')).toEqual([[0]]);
+  });
+
+  test('a batch without a row left records its rejects and settles its spans', async () => {
+    await using to = await writerTo(database, await table('id int'), 'append');
+    const batch = csvBatch(['id'], '1\n2\n', { duplicates: [1] }).refuse(new Map([[0, { code: 'x', reason: 'y' }]]));
+    const result = await to.writer.write(batch, testContext());
+    expect(result).toEqual({
+      written: 0,
+      unchanged: 0,
+      duplicate: 1,
+      rejects: [{ split: 'test', row: 0, record: '1\n', code: 'x', reason: 'y' }],
+    });
+    expect(
+      await rowsOf('SELECT (SELECT count(*)::int FROM ledger.spans), (SELECT count(*)::int FROM ledger.rejects)'),
+    ).toEqual([[1, 1]]);
+  });
+
+  test('a trigger that leaves rows out is told, not hidden', async () => {
+    await using to = await writerTo(database, await table('id int'), 'append');
+    await database.client.query(`CREATE OR REPLACE FUNCTION drop_it() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+      CREATE TRIGGER d BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION drop_it()`);
+    const error = await to.writer.write(csvBatch(['id'], '1\n'), testContext()).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ name: 'NotWritten', code: 'rows-unaccounted' });
+    expect(await rowsOf('SELECT count(*)::int FROM ledger.spans')).toEqual([[0]]);
+  });
 });

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type pg from 'pg';
 import type { Batch, Context, Refusal, Reject, WriteResult } from '../../contract/index.js';
 import { InDoubt, NotWritten, type SluiceError } from '../../errors.js';
 import { CopyFlight, copyStatement, type Payload } from './copy.js';
@@ -7,7 +6,7 @@ import { csvPayload } from './csv-bytes.js';
 import { wasCommitted } from './doubt.js';
 import { createEncoder, type Encoder } from './encode.js';
 import { type Copied, isDataError, notWritten } from './failure.js';
-import { type Answer, Flight, isServerError, rowCount, sql } from './flight.js';
+import { type Answer, Flight, isServerError, rowCount, type ServerError, sql } from './flight.js';
 import { createJudge, type Judge } from './judge.js';
 import type { LedgerStatements } from './ledger.js';
 import { type MergeCounts, merge, mergeCounts, planning, stage } from './merge.js';
@@ -163,9 +162,10 @@ class BatchWrite {
       counts.duplicate += merged.duplicate;
       return answers;
     } catch (error) {
-      const inCopy = isServerError(error) && flight.answers.length === ahead.length;
-      if (!inCopy) throw error;
-      throw new CopyError(error, { relation: merges ? staging : relationName(target), payload, columns });
+      if (!isServerError(error) || flight.answers.length < ahead.length) throw error;
+      const inCopy = flight.answers.length === ahead.length;
+      const copied = { relation: merges ? staging : relationName(target), payload, columns };
+      throw new RowsRefused(error, inCopy ? copied : undefined);
     }
   }
 
@@ -192,11 +192,11 @@ class BatchWrite {
     if (session.broken !== undefined || !(await session.rollback(error))) return false;
     if (this.#context.signal.aborted || round === rounds) return false;
     if (error instanceof Unaccounted) return this.#parse();
-    const cause = error instanceof CopyError ? error.cause : error;
-    if (!isDataError(cause)) return false;
+    if (!(error instanceof RowsRefused) || !isDataError(error.cause)) return false;
+    const { code } = error.cause;
     const ask = (statements: readonly Statement[]) => session.ask(statements);
-    const condemned = await this.#judge.condemn(this.#batch, this.#encoder, this.#rejects, cause.code, ask);
-    return condemned > 0 || (cause.code === badCopyFormat && this.#parse());
+    const condemned = await this.#judge.condemn(this.#batch, this.#encoder, this.#rejects, code, ask);
+    return condemned > 0 || (code === badCopyFormat && this.#parse());
   }
 
   /** From here on the bytes are read instead of handed on; false when they are already. */
@@ -228,16 +228,16 @@ class BatchWrite {
         `nothing of the batch was written: ${error.message}. A trigger or a rule on ${this.#parts.target.quotedName} that leaves rows out would do this; Sluice can't load through one`,
         { cause: error },
       );
-    if (error instanceof CopyError) return notWritten(error.cause, lost, error.copied);
+    if (error instanceof RowsRefused) return notWritten(error.cause, lost, error.copied);
     return notWritten(error, lost);
   }
 }
 
-/** An error of the server while it took in a COPY. */
-class CopyError extends Error {
-  override readonly cause: pg.DatabaseError & { readonly code: string };
-  readonly copied: Copied;
-  constructor(cause: pg.DatabaseError & { readonly code: string }, copied: Copied) {
+/** The server did not take the rows: as COPY read them, or, without `copied`, when they were merged. */
+class RowsRefused extends Error {
+  override readonly cause: ServerError;
+  readonly copied: Copied | undefined;
+  constructor(cause: ServerError, copied: Copied | undefined) {
     super(cause.message, { cause });
     this.cause = cause;
     this.copied = copied;

@@ -59,7 +59,9 @@ describe('retries', () => {
     let asked = 0;
     await using api = await startTroubledApi((request) => {
       const refused = request.query.get('page') === '3' && asked++ === 0;
-      return refused ? { status: 429, headers: { 'retry-after': header() } } : { ...page(request), delay: 20 };
+      return refused
+        ? { status: 429, headers: { 'retry-after': header() } }
+        : { ...page(request), delay: request.query.get('page') === '2' ? 150 : 0 };
     });
     const read = await readAll({ url: api.url, parallel: 2, pagination: pages });
     expect(read.records).toEqual(records);
@@ -107,6 +109,18 @@ describe('time', () => {
     const times = api.requests.map(({ at }) => at);
     expect(times).toHaveLength(7);
     expect(times.at(-1)! - times[0]!).toBeGreaterThan(230);
+  });
+
+  test('many requests in flight leave no warning of leaks', async () => {
+    const warnings: string[] = [];
+    const onWarning = (warning: Error) => void warnings.push(warning.name);
+    process.on('warning', onWarning);
+    await using api = await startTroubledApi((request) => ({ ...page(request), delay: 100 }));
+    await readAll({ url: api.url, parallel: 32, pagination: { style: 'page', size } });
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('warning', onWarning);
+    expect(api.mostAtOnce).toBeGreaterThan(10);
+    expect(warnings).toEqual([]);
   });
 
   test('an abort ends requests at once, with its reason', async () => {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { z } from 'zod';
 import type { Defect, ReadContext, RecordChunk, ResumePoint, Row } from '../../contract/index.js';
 import { SourceError } from '../../errors.js';
@@ -15,7 +16,7 @@ export type Outcome =
 
 const count = z.int().min(0);
 
-/** What a ResumePoint's token holds: the page, the page size in use, and what the doctor had counted before it. */
+/** What a ResumePoint's token holds: the page, the page size in use, and what the doctor had counted up to it. */
 const token = z.object({
   style: z.string(),
   place: z.discriminatedUnion('kind', [
@@ -86,6 +87,8 @@ export class Reading {
     this.#firstRow = from?.row ?? 0;
     this.#row = this.#firstRow;
     context.signal.throwIfAborted();
+    // Every request in flight listens to it.
+    setMaxListeners(0, this.#abandon.signal);
     context.signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
@@ -145,10 +148,10 @@ export class Reading {
   /** The chunk of a page with items, and the row numbers moved past it. */
   chunk(place: Place, page: Page, label: string, size: PageSize = {}): { chunk: RecordChunk; diagnosis: Diagnosis } {
     const { items } = page;
-    const before = this.doctor.tally;
     const diagnosis = this.doctor.examine(items, page.fingerprint, label);
     const { style } = this.settings.pagination;
-    const own: Token = { style, place, tally: before, ...size };
+    // With this page counted: a resume that starts at it can not see what it shares with the page before.
+    const own: Token = { style, place, tally: this.doctor.tally, ...size };
     this.#behind.push({ row: this.#row, token: own });
     if (this.#behind.length > lookBack) this.#behind.shift();
     const { records, defects } = recordsOf(page, diagnosis.duplicates);

