@@ -11,7 +11,7 @@ export interface Context {
   readonly run: string;
   /** Names the job: its source, target, mode and key; never workers, batch size or secrets. */
   readonly job: string;
-  /** Raised by each resume. A holder of an older epoch may no longer write. */
+  /** Raised by each resume. A holder of an older epoch may no longer write. 0 before the run has begun. */
   readonly epoch: number;
   /** Aborted when the work is to be abandoned at once. */
   readonly signal: AbortSignal;

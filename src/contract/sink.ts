@@ -1,5 +1,6 @@
 import type { Batch } from './batch.js';
 import type { Context } from './context.js';
+import type { Ledger } from './ledger.js';
 import type { Cell, Reject } from './record.js';
 
 /** How sure a sink can be of one write a record. The report says it in these words. */
@@ -10,6 +11,8 @@ export interface SinkTraits {
   readonly maxBatchRows: number;
   readonly maxBatchBytes: number;
   readonly guarantee: Guarantee;
+  /** A record written again replaces itself; false where it would be there twice. */
+  readonly rewrites: boolean;
 }
 
 /** What is about to arrive, known before the first row is sent. */
@@ -48,6 +51,36 @@ export interface WriteResult {
   readonly rejects: readonly Reject[];
 }
 
+/** A value, or a whole row, that is not in the target as it was written. Values are the target's text, cut at 1,000 characters. */
+export interface Difference {
+  /** The key's columns, or, where rows have no key, every column compared. */
+  readonly key: Readonly<Record<string, string | null>>;
+  /** The column that differs; null when the row is not there at all. */
+  readonly column: string | null;
+  readonly expected: string | null;
+  readonly found: string | null;
+}
+
+/** What is asked of a comparison. */
+export interface Compared {
+  /** False when only the presence of the keys is asked for. */
+  readonly values: boolean;
+  /** The target may have kept rows of its own in place of some of these, as mode ignore does. */
+  readonly kept: boolean;
+}
+
+/** How records compare with the target. */
+export interface Comparison {
+  /** Records that were held against the target. */
+  readonly compared: number;
+  /** Rows, or keys, that are not there. */
+  readonly missing: number;
+  /** Rows that are there with other values. */
+  readonly different: number;
+  /** At most 20 of them, in the order of the key. */
+  readonly differences: readonly Difference[];
+}
+
 /**
  * What an error of `write` asks for.
  * - `retry`: the same batch, after a pause; the fault lies with the connection or the moment.
@@ -67,8 +100,8 @@ export type RunStatus =
   | 'interrupted';
 
 /**
- * Where records go. Life: `plan` once, `open` once (not in a dry run), `write` many times in parallel, `finish` once if
- * `open` succeeded, then disposed, whatever happened.
+ * Where records go. Life: `plan` once, `open` once (not in a dry run), `write` many times in parallel, then disposed,
+ * whatever happened.
  */
 export interface Sink extends AsyncDisposable {
   /** The name users know it by: `postgres`. */
@@ -78,18 +111,29 @@ export interface Sink extends AsyncDisposable {
   readonly traits: SinkTraits;
   /** Target columns that tell records apart, where there are any. */
   readonly key?: readonly string[];
+  /** The ledger the sink keeps itself, in the transaction of each batch. */
+  readonly ledger?: Ledger;
   /** Connects and matches the intake with the target. Throws SinkError that names the column and the remedy. */
   plan(intake: Intake, context: Context): Promise<SinkPlan>;
-  /** Makes ready what `plan` promised: creates the table if asked to, registers the run in the ledger. */
+  /** Makes ready what `plan` promised: creates the table if asked to. */
   open(context: Context): Promise<void>;
   /**
    * Called in parallel, at most `SinkPlan.free` at once. Resolves when every row is written or listed in `rejects`,
-   * and the batch's spans are settled, in one transaction where the target has them.
+   * and the batch's spans are settled, in one transaction, where the sink keeps a ledger.
    * Throws NotWritten (nothing of the batch landed) or InDoubt (some or all of it may have).
    */
   write(batch: Batch, context: Context): Promise<WriteResult>;
+  /**
+   * Rows in the target now. Only where each record written adds a row, so that their number tells what is there.
+   */
+  readonly count?: (context: Context) => Promise<number>;
+  /**
+   * Holds the rows of all batches, those refused or duplicate left out, against what the target has, in the target itself:
+   * values are compared as the target holds them, missing fields not at all. Where rows have a key, the target's row must be
+   * one of those given with that key. Called after `open`, one call at a time. Changes and locks no row.
+   * @throws as `write`, for `classify`; nothing is left behind, and it may be called again.
+   */
+  compare?(batches: AsyncIterable<Batch>, wanted: Compared, context: Context): Promise<Comparison>;
   /** Pure; by codes (SQLSTATE, errno), never by message text. */
   classify(error: unknown): FailureClass;
-  /** Notes in the ledger how the run ended. */
-  finish(status: RunStatus, context: Context): Promise<void>;
 }

@@ -10,6 +10,8 @@ export interface Split {
   readonly rows?: number;
   /** Bytes it will read, where that is known before reading. */
   readonly bytes?: number;
+  /** What changes when the split's content does; undefined where nothing of the kind is known. */
+  readonly fingerprint?: string;
 }
 
 /** Something noticed about the source, by a stable name, that a user should know. */
@@ -24,6 +26,11 @@ export interface Problem {
 export interface ReadContext extends Context {
   /** The target's key of a record as one comparable string; undefined when a part of the key is missing. */
   readonly keyOf?: (record: Row) => string | undefined;
+  /**
+   * Reading on must give the very rows that were there before, for what is written can't be written again: a source that
+   * changes by nature throws SourceError `source-changed` when it can't show that it did not.
+   */
+  readonly strict?: boolean;
   /** Rows wanted in all; a source may fetch less ahead because of it. */
   readonly limit?: number;
   /** Reports a problem; the same name twice is counted, and the first message kept. */
@@ -38,6 +45,8 @@ export interface Source extends AsyncDisposable {
   readonly name: string;
   /** What is read, stable from run to run, without secrets: part of the job's identity, shown in the report. */
   readonly identity: string;
+  /** Its records can be read once only: standard input, a generator. Default false. */
+  readonly once?: boolean;
   splits(context: ReadContext): AsyncIterable<Split>;
   /**
    * Chunks of whole records in row order, from `from` (or from the start).

@@ -12,9 +12,28 @@ export interface Slice {
   readonly start: ResumePoint;
   /** For CSV chunks: how this layout's fields become cells. */
   readonly csv?: CsvMapper;
+  /** For chunks whose memory is to be given back. */
+  readonly lifetime?: Lifetime;
 }
 
-/** A batch over slices of chunks: nothing is copied until a sink asks for it. */
+/** Counts the rows of a chunk that are still to be settled, and releases the chunk with the last. */
+export class Lifetime {
+  readonly #release: () => void;
+  #left: number;
+
+  constructor(rows: number, release: () => void) {
+    this.#left = rows;
+    this.#release = release;
+  }
+
+  settle(rows: number): void {
+    if (rows === 0) return;
+    this.#left -= rows;
+    if (this.#left === 0) this.#release();
+  }
+}
+
+/** A batch over slices of chunks, all of one kind: nothing is copied until a sink asks for it. */
 export class SlicedBatch implements Batch {
   readonly rows: number;
   readonly bytes: number;
@@ -29,10 +48,10 @@ export class SlicedBatch implements Batch {
   /** The slice of the row asked for last: rows are mostly asked for in order. */
   #at = 0;
 
-  constructor(slices: readonly Slice[], mapper: Mapper, textual: boolean, refused?: ReadonlyMap<number, Refusal>) {
+  constructor(slices: readonly Slice[], mapper: Mapper, refused?: ReadonlyMap<number, Refusal>) {
     this.#slices = slices;
     this.#mapper = mapper;
-    this.textual = textual;
+    this.textual = mapper.keepsText && slices[0]?.chunk.kind === 'csv';
     const starts: number[] = [];
     const defective = new Map<number, Refusal>();
     const duplicates = new Set<number>();
@@ -50,6 +69,12 @@ export class SlicedBatch implements Batch {
     this.#starts = starts;
     this.refused = defective;
     this.duplicates = duplicates;
+  }
+
+  /** To be called once a batch, or a part of one, is settled: its rows must not be looked at any more. */
+  static release(batch: Batch): void {
+    if (!(batch instanceof SlicedBatch)) return;
+    for (const { lifetime, first, last } of batch.#slices) lifetime?.settle(last - first);
   }
 
   get columns(): readonly string[] {
@@ -114,11 +139,11 @@ export class SlicedBatch implements Batch {
     }
     const refused = new Map<number, Refusal>();
     for (const [row, refusal] of this.refused) if (row >= from && row < to) refused.set(row - from, refusal);
-    return new SlicedBatch(slices, this.#mapper, this.textual, refused);
+    return new SlicedBatch(slices, this.#mapper, refused);
   }
 
   refuse(refusals: ReadonlyMap<number, Refusal>): Batch {
-    return new SlicedBatch(this.#slices, this.#mapper, this.textual, new Map([...this.refused, ...refusals]));
+    return new SlicedBatch(this.#slices, this.#mapper, new Map([...this.refused, ...refusals]));
   }
 
   #find(row: number): { chunk: Chunk; csv: CsvMapper | undefined; index: number } {

@@ -35,11 +35,11 @@ async function batches(
   const channel = new ByteChannel<Arrival>(Number.POSITIVE_INFINITY);
   let start = { row: 0, token: null as unknown };
   for (const chunk of arriving) {
-    await channel.put({ chunk, start, bytes: chunk.bytes }, never);
+    await channel.put({ chunk, start, bytes: chunk.bytes, first: 0, last: chunk.span.rows }, never);
     start = chunk.span.next;
   }
   channel.close();
-  const batcher = new Batcher(channel, compileMapper(undefined, ['n'], false), false, { ...size, age: 1_000 });
+  const batcher = new Batcher(channel, compileMapper(undefined, ['n'], false), { ...size, age: 1_000 });
   const all: Batch[] = [];
   for (let batch = await batcher.next(never); batch; batch = await batcher.next(never)) all.push(batch);
   return { batches: all, batcher };
@@ -113,13 +113,13 @@ describe('Batcher', () => {
 
   test('does not keep rows waiting longer than their age', async () => {
     const channel = new ByteChannel<Arrival>(1e9);
-    const batcher = new Batcher(channel, compileMapper(undefined, ['n'], false), false, {
+    const batcher = new Batcher(channel, compileMapper(undefined, ['n'], false), {
       rows: 10,
       bytes: 1e9,
       age: 20,
     });
     const [chunk] = chunks('records', [3]);
-    await channel.put({ chunk: chunk!, start: { row: 0, token: null }, bytes: 1 }, never);
+    await channel.put({ chunk: chunk!, start: { row: 0, token: null }, bytes: 1, first: 0, last: 3 }, never);
     const batch = await batcher.next(never);
     expect(batch?.rows).toBe(3);
     expect(batcher.cuts.age).toBe(1);
@@ -127,13 +127,13 @@ describe('Batcher', () => {
 
   test('gives what came before the source failed, then the failure', async () => {
     const channel = new ByteChannel<Arrival>(1e9);
-    const batcher = new Batcher(channel, compileMapper(undefined, ['n'], false), false, {
+    const batcher = new Batcher(channel, compileMapper(undefined, ['n'], false), {
       rows: 10,
       bytes: 1e9,
       age: 1_000,
     });
     const [chunk] = chunks('records', [3]);
-    await channel.put({ chunk: chunk!, start: { row: 0, token: null }, bytes: 1 }, never);
+    await channel.put({ chunk: chunk!, start: { row: 0, token: null }, bytes: 1, first: 0, last: 3 }, never);
     channel.fail(new Error('source died'));
     expect((await batcher.next(never))?.rows).toBe(3);
     await expect(batcher.next(never)).rejects.toThrow('source died');

@@ -1,4 +1,5 @@
 import type { Span } from '../contract/index.js';
+import type { SplitProgress } from '../ledger/progress.js';
 import { RangeSet } from '../ledger/range-set.js';
 
 /** Holds what was read against what was settled: every row once, none twice. */
@@ -6,6 +7,15 @@ export class Coverage {
   readonly #settled = new Map<string, RangeSet>();
   readonly #read = new Map<string, number>();
   #doubled = 0;
+
+  /** What an earlier part of the run settled. */
+  constructor(before: ReadonlyMap<string, SplitProgress> = new Map()) {
+    for (const [split, { settled }] of before) {
+      const ranges = new RangeSet();
+      for (const { from, to } of settled) ranges.add(from, to);
+      this.#settled.set(split, ranges);
+    }
+  }
 
   /** `split` has been read up to row `to`. */
   read(split: string, to: number): void {
@@ -23,7 +33,11 @@ export class Coverage {
   /** Rows read that were never settled, and rows settled more than once; both 0 when all is well. */
   get faults(): { readonly lost: number; readonly doubled: number } {
     let lost = 0;
-    for (const [split, rows] of this.#read) lost += rows - (this.#settled.get(split)?.size ?? 0);
+    for (const [split, rows] of this.#read) {
+      // What an earlier part of the run settled may lie behind what this one came to read.
+      const missing = this.#settled.get(split)?.missing(0, rows) ?? [{ from: 0, to: rows }];
+      for (const { from, to } of missing) lost += to - from;
+    }
     return { lost, doubled: this.#doubled };
   }
 }

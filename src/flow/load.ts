@@ -1,29 +1,51 @@
-import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Batch, Context, Log, ReadContext, Report, RunStatus, WriteResult } from '../contract/index.js';
-import { SluiceError } from '../errors.js';
+import type {
+  Batch,
+  Checkpoint,
+  Context,
+  Ledger,
+  Log,
+  ReadContext,
+  Report,
+  RunRequest,
+  RunStatus,
+  Verified,
+  WriteResult,
+} from '../contract/index.js';
+import { ConfigError, InDoubt, SluiceError } from '../errors.js';
 import { fixed } from '../gate/fixed.js';
 import { Limiter } from '../gate/limiter.js';
+import { mayBeAlive, thisHolder } from '../ledger/holder.js';
+import { progressOf, type SplitProgress } from '../ledger/progress.js';
 import { RejectFile } from '../rejects/reject-file.js';
 import { Tally } from '../telemetry/tally.js';
+import { SlicedBatch } from './batch.js';
 import { type Arrival, Batcher } from './batcher.js';
+import { begin } from './begin.js';
 import { ByteChannel } from './channel.js';
 import { Coverage } from './coverage.js';
 import { dispatch } from './dispatch.js';
+import { KeyOrder } from './key-order.js';
 import { LoadError } from './load-error.js';
 import { type ColumnSpec, compileKey } from './mapping.js';
 import { checkOptions, type DryRun, type LoadOptions, type Settings } from './options.js';
-import { jobId, type Prepared, prepare } from './prepare.js';
-import { readSource } from './reader.js';
+import { jobId, type Prepared, prepare, sampleRows } from './prepare.js';
+import { listSplits, readSource } from './reader.js';
 import { writeReport } from './report.js';
+import { refuseChanged, unsettled } from './resume.js';
+import { newRunName } from './run-name.js';
 import { Stop } from './stop.js';
+import { Verification, verifyFault } from './verify.js';
 import { writeBatch } from './writer.js';
 
+const mebibyte = 1024 * 1024;
 /** Bytes that may lie between reader and batcher. */
-const channelBytes = 8 * 1024 * 1024;
-/** Bytes a batch at most; a sink may ask for less. */
-const batchBytes = 1024 * 1024;
+const channelBytes = 4 * mebibyte;
+/** Bytes of batches in flight, all workers together, as far as none has less than the least or more than the most. */
+const bytesInFlight = 8 * mebibyte;
+const leastBatchBytes = mebibyte / 4;
+const mostBatchBytes = 4 * mebibyte;
 /** Milliseconds a row waits for others of its batch. */
 const batchAge = 250;
 /** A batch that meets a fault of the moment is tried again for a minute. */
@@ -31,6 +53,8 @@ const backoff = { first: 50, longest: 2_000, total: 60_000 };
 /** Milliseconds that batches in flight are given to end once another has failed for good. */
 const grace = 5_000;
 const progressEvery = 100;
+/** Milliseconds between signs of life; a third of the ledger's lease. */
+const heartbeatEvery = 5_000;
 
 /**
  * Moves all records of `source` into `sink`; both are disposed at the end, whatever happened.
@@ -57,24 +81,32 @@ class Run {
   readonly #options: LoadOptions;
   readonly #settings: Settings;
   readonly #stop: Stop;
-  readonly #context: Context;
+  #context: Context;
   readonly #tally = new Tally();
-  readonly #coverage = new Coverage();
+  #coverage = new Coverage();
+  /** What an earlier part of the run settled. */
+  #before: ReadonlyMap<string, SplitProgress> = new Map();
+  /** Rows in front of the points from which reading goes on. */
+  #passedUnread = 0;
   readonly #startedAt = new Date();
   #limiter: Limiter;
   #rejects: RejectFile | undefined;
   /** Reading was ended before the source had. */
   #cutShort = false;
+  readonly #verification: Verification | undefined;
+  #verified: Verified | undefined;
+  #readAgain: () => AsyncIterable<Arrival> = noArrivals;
 
   constructor(options: LoadOptions) {
     this.#options = options;
     this.#settings = checkOptions(options);
+    this.#verification = Verification.of(options.verify ?? 'none', options.source, options.sink);
     this.#stop = new Stop(options.signal, options.drain);
     this.#limiter = new Limiter(fixed(this.#settings.workers));
     this.#context = {
-      run: newRunId(this.#startedAt),
+      run: options.run ?? newRunName(this.#startedAt),
       job: jobId(options.source, options.sink),
-      epoch: 1,
+      epoch: 0,
       signal: this.#stop.writing,
       log: options.log ?? silent,
     };
@@ -106,7 +138,7 @@ class Run {
       source: source.identity,
       sink: sink.identity,
       columns: plan.columns.map((column) => ({ column, from: describeColumn(column, columns) })),
-      sampled,
+      sampled: Math.min(sampled, sampleRows),
       workers: this.#workers(plan.free),
       statements: plan.statements,
       notes: plan.notes,
@@ -116,50 +148,152 @@ class Run {
   /** Reads, writes, and leaves the outcome in the figures and in what stopped it. */
   async #move(): Promise<void> {
     const { sink } = this.#options;
-    const prepared = await this.#prepare();
+    const before = await this.#findBefore();
+    const prepared = await this.#prepare(before);
     for (const note of prepared.plan.notes) this.#context.log.info({}, note);
-    // Nothing was read, and so no column is known: there is nothing to make ready.
-    if (prepared.plan.columns.length === 0) {
+    const nothingToWrite = prepared.plan.columns.length === 0;
+    if (nothingToWrite && before === undefined) {
+      // Nothing was read, and so no column is known: there is nothing to make ready.
       this.#cutShort = this.#stop.reading.aborted;
+      await this.#clearRejects();
       return;
     }
-    await sink.open(this.#context);
+    if (!nothingToWrite) await sink.open(this.#context);
+    if (!(await this.#begin(prepared))) {
+      this.#cutShort = true;
+      return;
+    }
+    await this.#verification?.begin(this.#context);
     this.#limiter = new Limiter(fixed(this.#workers(prepared.plan.free)));
+    const beating = this.#ledger && setInterval(() => void this.#beat(), heartbeatEvery);
     try {
       await this.#pump(prepared);
+      if (this.#stop.cause === undefined) this.#reconcile();
+      if (this.#stop.cause === undefined && !this.#cutShort) await this.#verify(prepared);
     } catch (error) {
       this.#stop.halt(error, grace);
+    } finally {
+      clearInterval(beating);
     }
-    await sink.finish(this.#status(), this.#context);
+    await this.#ledger?.finish(this.#status(), this.#context);
   }
 
-  #prepare(): Promise<Prepared> {
-    const { source, sink, columns, ignoreExtra = false } = this.#options;
+  get #ledger(): Ledger | undefined {
+    return this.#options.sink.ledger ?? this.#options.ledger;
+  }
+
+  get #resume(): RunRequest['resume'] {
+    const { resume = false } = this.#options;
+    if (typeof resume === 'string') return { run: resume };
+    return resume ? 'latest' : 'no';
+  }
+
+  /** What a resume goes on with, as far as can be seen before the run is taken over. */
+  async #findBefore(): Promise<Checkpoint | undefined> {
+    if (this.#resume === 'no') return undefined;
+    if (this.#ledger === undefined) {
+      throw new ConfigError('no-ledger', 'there is nothing to resume from: this load keeps no ledger');
+    }
+    return await this.#ledger.find({ job: this.#context.job, resume: this.#resume }, this.#stop.writing);
+  }
+
+  /**
+   * Starts the run or takes it over. What is settled now stays so, and is what the reading goes by. False when another
+   * holder was waited for, until reading was ended.
+   */
+  async #begin({ plan, fingerprints }: Prepared): Promise<boolean> {
+    if (this.#ledger === undefined) {
+      this.#context = { ...this.#context, epoch: 1 };
+      await this.#clearRejects();
+      return true;
+    }
+    const { source, sink, wait = false, onWait, onBegin } = this.#options;
+    const request: RunRequest = {
+      run: this.#context.run,
+      job: this.#context.job,
+      resume: this.#resume,
+      source: source.identity,
+      sink: sink.identity,
+      holder: thisHolder(this.#context.run),
+      mayBeAlive,
+      columns: plan.columns,
+      fingerprints,
+    };
+    const tell = ({ message }: SluiceError) => {
+      this.#context.log.info({}, `waiting: ${message}`);
+      onWait?.(message);
+    };
+    const waiting = { wait, until: this.#stop.reading, tell };
+    const checkpoint = await begin(this.#ledger, request, waiting, this.#stop.writing);
+    if (checkpoint === undefined) return false;
+    this.#context = { ...this.#context, run: checkpoint.run, epoch: checkpoint.epoch };
+    this.#before = progressOf(checkpoint.spans);
+    this.#coverage = new Coverage(this.#before);
+    this.#tally.goOnAfter(checkpoint.rejected);
+    onBegin?.({ run: checkpoint.run, resumed: checkpoint.resumed });
+    await this.#clearRejects();
+    if (!checkpoint.resumed) return true;
+    this.#context.log.info({ run: checkpoint.run, epoch: checkpoint.epoch }, 'the run is gone on with');
+    for await (const reject of this.#ledger.rejects(checkpoint.run, this.#stop.writing)) {
+      this.#rejects?.append([reject]);
+      this.#verification?.rejected([reject]);
+    }
+    return true;
+  }
+
+  async #beat(): Promise<void> {
+    try {
+      await this.#ledger?.heartbeat(this.#context);
+    } catch (error) {
+      // A server that can't be reached is the batches' to find out; a run taken over is over.
+      const { sink } = this.#options;
+      const over = sink.ledger === undefined ? error instanceof SluiceError : sink.classify(error) === 'fatal';
+      if (over) this.#stop.halt(error, grace);
+    }
+  }
+
+  async #prepare(before?: Checkpoint): Promise<Prepared> {
+    const { source, sink, columns, ignoreExtra = false, force = false } = this.#options;
     const reading: ReadContext = {
       ...this.#context,
       signal: this.#stop.reading,
       limit: this.#settings.limit,
+      strict: before !== undefined && !sink.traits.rewrites && !force,
       keyOf: sink.key && sink.key.length > 0 ? compileKey(columns, sink.key) : undefined,
       problem: (problem) => {
         this.#tally.problem(problem);
         this.#context.log.warn(problem, problem.message);
       },
     };
-    return prepare(readSource(source, reading, this.#tally), sink, columns, ignoreExtra, this.#context);
+    const splits = await listSplits(source, reading, this.#tally);
+    // Stopped while the splits were listed, they are not all here; nothing will be read.
+    if (before !== undefined && !force && !this.#stop.reading.aborted) refuseChanged(splits, before);
+    const progress = progressOf(before?.spans ?? []);
+    for (const [split, { point }] of progress) {
+      this.#coverage.read(split, point?.row ?? 0);
+      this.#passedUnread += point?.row ?? 0;
+    }
+    const arrivals = readSource(source, splits, progress, reading, this.#tally);
+    // What is wrong with the source was told the first time.
+    this.#readAgain = () =>
+      readSource(source, splits, new Map(), { ...reading, strict: false, problem() {} }, new Tally());
+    const known = before?.columns ?? [];
+    return await prepare(arrivals, splits, sink, columns, ignoreExtra, known, this.#context);
   }
 
-  async #pump({ arrivals, mapper, textual }: Prepared): Promise<void> {
-    const { traits } = this.#options.sink;
+  async #pump({ arrivals, mapper }: Prepared): Promise<void> {
+    const { traits, key } = this.#options.sink;
     const channel = new ByteChannel<Arrival>(channelBytes);
-    const batcher = new Batcher(channel, mapper, textual, {
+    const batcher = new Batcher(channel, mapper, {
       rows: Math.min(this.#settings.batchRows, traits.maxBatchRows),
-      bytes: Math.min(batchBytes, traits.maxBatchBytes),
+      bytes: Math.min(batchBytes(this.#limiter.limit), traits.maxBatchBytes),
       age: batchAge,
     });
     const fed = this.#feed(arrivals, channel);
     await dispatch(
       batcher,
       this.#limiter,
+      traits.rewrites && key && key.length > 0 ? new KeyOrder(key) : undefined,
       this.#stop.dispatching,
       (batch) => this.#write(batch),
       (error) => this.#stop.halt(error, grace),
@@ -170,10 +304,17 @@ class Run {
 
   async #feed(arrivals: AsyncIterable<Arrival>, channel: ByteChannel<Arrival>): Promise<void> {
     try {
+      this.#count(this.#passedUnread, this.#passedUnread);
       for await (const arrival of arrivals) {
-        await channel.put(arrival, this.#stop.dispatching);
         const { split, from, rows } = arrival.chunk.span;
-        this.#tally.read += rows;
+        this.#verification?.seen(arrival);
+        let left = 0;
+        for (const part of unsettled(arrival, this.#before.get(split)?.settled)) {
+          await channel.put(part, this.#stop.dispatching);
+          left += part.last - part.first;
+        }
+        arrival.lifetime?.settle(rows - left);
+        this.#count(rows, rows - left);
         this.#coverage.read(split, from + rows);
       }
       this.#cutShort = this.#stop.reading.aborted;
@@ -183,6 +324,11 @@ class Run {
       if (this.#stop.reading.aborted) channel.close();
       else channel.fail(error);
     }
+  }
+
+  #count(read: number, passed: number): void {
+    this.#tally.read += read;
+    this.#tally.passed(passed);
   }
 
   #write(batch: Batch): Promise<void> {
@@ -198,12 +344,37 @@ class Run {
     });
   }
 
-  #settled(part: Batch, result: WriteResult): void {
+  async #settled(part: Batch, result: WriteResult): Promise<void> {
+    const { sink, ledger } = this.#options;
+    // Rows are durable by now. What is lost between them and this is written once more.
+    if (sink.ledger === undefined) await ledger?.settle?.(part.spans, result.rejects, this.#context);
     this.#tally.settled(part, result);
     this.#coverage.settle(part.spans);
     this.#rejects?.append(result.rejects);
-    const { rejected, read } = this.#tally;
+    this.#verification?.rejected(result.rejects);
+    SlicedBatch.release(part);
+    const { rejectedInAll: rejected, read } = this.#tally;
     if (this.#settings.budget.exceeded(rejected, read)) this.#stop.halt(new TooManyRejects(rejected, read), grace);
+  }
+
+  /** Reads back what was written: what is missing or different fails the run. */
+  async #verify({ mapper }: Prepared): Promise<void> {
+    const signal = this.#stop.reading;
+    try {
+      this.#verified = await this.#verification?.verify({
+        mapper,
+        readAgain: this.#readAgain,
+        passedUnread: this.#passedUnread,
+        once: this.#options.source.once ?? false,
+        tally: this.#tally,
+        context: { ...this.#context, signal },
+      });
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      this.#cutShort = true;
+    }
+    const fault = this.#verified && verifyFault(this.#verified);
+    if (fault) this.#stop.halt(fault, 0);
   }
 
   #workers(free: number | undefined): number {
@@ -216,18 +387,19 @@ class Run {
   async #openRunFolder(): Promise<void> {
     const { runDir } = this.#options;
     if (runDir === undefined) return;
-    const failed = (error: unknown) => {
-      const message = `the run folder ${runDir} can't be written: ${messageOf(error)}`;
-      this.#tally.problem({ name: 'run-folder', message, incomplete: false });
-      this.#context.log.warn({}, message);
-    };
-    this.#rejects = new RejectFile(join(runDir, 'rejects.ndjson'), failed);
-    try {
-      await mkdir(runDir, { recursive: true });
-      await this.#rejects.clear();
-    } catch (error) {
-      failed(error);
-    }
+    this.#rejects = new RejectFile(join(runDir, 'rejects.ndjson'), (error) => this.#folderFailed(error));
+    await mkdir(runDir, { recursive: true }).catch((error: unknown) => this.#folderFailed(error));
+  }
+
+  /** Not before the run is ours: until then the folder may be another holder's, who is writing there. */
+  async #clearRejects(): Promise<void> {
+    await this.#rejects?.clear().catch((error: unknown) => this.#folderFailed(error));
+  }
+
+  #folderFailed(error: unknown): void {
+    const message = `the run folder ${this.#options.runDir} can't be written: ${messageOf(error)}`;
+    this.#tally.problem({ name: 'run-folder', message, incomplete: false });
+    this.#context.log.warn({}, message);
   }
 
   #status(): RunStatus {
@@ -237,12 +409,11 @@ class Run {
     if (cause !== undefined) return 'failed';
     if (this.#cutShort) return 'interrupted';
     if (this.#tally.problems.some((problem) => problem.incomplete)) return 'incomplete';
-    return this.#tally.rejected > 0 ? 'complete-with-rejects' : 'complete';
+    return this.#tally.rejectedInAll > 0 ? 'complete-with-rejects' : 'complete';
   }
 
   async #end(): Promise<Report> {
     const { runDir } = this.#options;
-    if (this.#stop.cause === undefined) this.#reconcile();
     const report = this.#report();
     if (runDir !== undefined) await writeReport(report, runDir, this.#context.log);
     this.#context.log.info(report, 'the run has ended');
@@ -254,15 +425,27 @@ class Run {
   #reconcile(): void {
     const { lost, doubled } = this.#coverage.faults;
     if (lost === 0 && doubled === 0 && this.#tally.reconciled) return;
-    const { read, written, unchanged, duplicate, rejected } = this.#tally;
-    const figures = `read ${read}, written ${written}, unchanged ${unchanged}, duplicate ${duplicate}, rejected ${rejected}, never settled ${lost}, settled twice ${doubled}`;
+    const { read, written, unchanged, duplicate, rejectedInAll, skipped } = this.#tally;
+    const figures = `read ${read}, written ${written}, unchanged ${unchanged}, duplicate ${duplicate}, rejected ${rejectedInAll}, skipped ${skipped}, never settled ${lost}, settled twice ${doubled}`;
     const message = `the figures do not add up (${figures}): this is a fault in Sluice, please report it`;
     this.#stop.halt(new SluiceError('not-reconciled', message), 0);
   }
 
   #report(): Report {
     const { source, sink, runDir } = this.#options;
-    const { read, written, unchanged, duplicate, rejected, bytes, seconds, batches, retries, problems } = this.#tally;
+    const {
+      read,
+      written,
+      unchanged,
+      duplicate,
+      rejectedInAll: rejected,
+      skipped,
+      bytes,
+      seconds,
+      batches,
+      retries,
+      problems,
+    } = this.#tally;
     const status = this.#status();
     return {
       status,
@@ -276,13 +459,14 @@ class Run {
       unchanged,
       duplicate,
       rejected,
-      skipped: 0,
+      skipped,
       bytes,
       seconds: Math.round(seconds * 1000) / 1000,
       batches,
       retries,
       workers: this.#limiter.limit,
       problems,
+      ...(this.#verified && { verify: this.#verified }),
       runDir: runDir ?? null,
       rejectsFile: this.#rejects?.whole ? this.#rejects.path : null,
       startedAt: this.#startedAt.toISOString(),
@@ -294,7 +478,8 @@ class Run {
   #error(status: RunStatus): Report['error'] {
     const { cause } = this.#stop;
     if (cause !== undefined) {
-      const code = status === 'interrupted' ? 'interrupted' : cause instanceof SluiceError ? cause.code : 'unexpected';
+      const interrupted = status === 'interrupted' && !(cause instanceof InDoubt);
+      const code = interrupted ? 'interrupted' : cause instanceof SluiceError ? cause.code : 'unexpected';
       return { code, message: messageOf(cause) };
     }
     if (status !== 'incomplete') return null;
@@ -321,11 +506,13 @@ class TooManyRejects extends SluiceError {
   }
 }
 
+async function* noArrivals(): AsyncGenerator<never, void, void> {}
+
 const silent: Log = { debug() {}, info() {}, warn() {} };
 
-/** Sorts by time, and is unique enough to name a folder. */
-function newRunId(at: Date): string {
-  return `${at.toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}-${randomBytes(3).toString('hex')}`;
+/** Few workers are given large batches, for each ends in a commit that nothing else fills the wait of. */
+function batchBytes(workers: number): number {
+  return Math.min(mostBatchBytes, Math.max(leastBatchBytes, Math.floor(bytesInFlight / workers)));
 }
 
 function describeColumn(column: string, columns: LoadOptions['columns']): string {

@@ -57,6 +57,13 @@ describe('a mapping', () => {
     ]);
   });
 
+  test('names the fields of a file that lacks one, and what to do', () => {
+    const mapper = compileMapper({ id: 'nr' }, ['id'], false);
+    expect(() => mapper.ofLayout(layout('id', 'name'))).toThrow(
+      /"nr", but the file's fields are id, name\. Name one of these as column=field \(--columns\)/,
+    );
+  });
+
   test('may be a function, whose failure refuses the record only', () => {
     const columns = (record: Row): Row => {
       if (record.a === undefined) throw new Error('no a');

@@ -1,4 +1,4 @@
-import type { Cell, Chunk, CsvLayout, Refusal, Row } from '../contract/index.js';
+import type { Cell, CsvLayout, Refusal, Row } from '../contract/index.js';
 import { ConfigError } from '../errors.js';
 import { isLosslessNumber, JsonText, stringifyJson } from '../formats/json.js';
 import { compilePath } from '../formats/path.js';
@@ -30,14 +30,11 @@ export interface CsvMapper {
 /** Makes the cells of the planned columns out of records. */
 export interface Mapper {
   readonly columns: readonly string[];
+  /** Cells made of CSV fields are the database's own text form. A function returns JavaScript values. */
+  readonly keepsText: boolean;
   ofRecord(record: Row, into: Cell[]): Refusal | undefined;
   /** @throws ConfigError when the layout lacks a field the mapping names, or has one that nothing would take. */
   ofLayout(layout: CsvLayout): CsvMapper;
-}
-
-/** Whether the cells of such a chunk are the database's own text form. A function returns JavaScript values. */
-export function isTextual(chunk: Chunk, columns: Columns | undefined): boolean {
-  return chunk.kind === 'csv' && typeof columns !== 'function';
 }
 
 /** Every target column a mapping yields for these rows; without a mapping, every field seen, in order of appearance. */
@@ -81,6 +78,7 @@ function byName(accepted: readonly string[], ignoreExtra: boolean): Mapper {
   const ofRecord = pickByName(accepted, ignoreExtra);
   return {
     columns: accepted,
+    keepsText: true,
     ofRecord,
     ofLayout(layout) {
       const extra = layout.fields.filter((field) => !accepted.includes(field));
@@ -111,6 +109,7 @@ function byFunction(map: (record: Row) => Row, accepted: readonly string[], igno
   };
   return {
     columns: accepted,
+    keepsText: false,
     ofRecord,
     ofLayout: (layout) => ({ direct: false, cells: (fields, into) => ofRecord(csvRow(layout, fields), into) }),
   };
@@ -121,6 +120,7 @@ function bySpecs(columns: Readonly<Record<string, ColumnSpec>>, accepted: readon
   const readers = specs.map((spec) => recordReader(spec));
   return {
     columns: accepted,
+    keepsText: true,
     ofRecord(record, into) {
       for (let i = 0; i < readers.length; i++) into[i] = readers[i]!(record);
       return undefined;
@@ -132,7 +132,7 @@ function bySpecs(columns: Readonly<Record<string, ColumnSpec>>, accepted: readon
         if (index === -1 && !('default' in spec)) {
           throw new ConfigError(
             'unknown-field',
-            `column "${spec.column}" is to be filled from "${spec.from}", but the file's fields are ${layout.fields.join(', ')}`,
+            `column "${spec.column}" is to be filled from "${spec.from}", but the file's fields are ${layout.fields.join(', ')}. Name one of these as column=field (--columns), or give the column a default in a job file`,
           );
         }
         return index;

@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os';
-import type { Log, Sink, Snapshot, Source } from '../contract/index.js';
+import type { Ledger, Log, Sink, Snapshot, Source } from '../contract/index.js';
 import { ConfigError } from '../errors.js';
 import type { Columns } from './mapping.js';
 import { RejectBudget } from './reject-budget.js';
+import type { VerifyLevel } from './verify.js';
 
 export interface LoadOptions {
   readonly source: Source;
@@ -11,7 +12,7 @@ export interface LoadOptions {
   readonly columns?: Columns;
   /** Batches in flight at once. Default: cores x 4, and never more than the target has free. */
   readonly workers?: number;
-  /** Rows a batch at most. Default 10,000. */
+  /** Rows a batch at most. Default: as many as fit into its bytes, 256 KiB to 4 MiB by the number of workers. */
   readonly batchRows?: number;
   /** Stop reading after this many records. */
   readonly limit?: number;
@@ -21,11 +22,37 @@ export interface LoadOptions {
   readonly ignoreExtra?: boolean;
   /** Folder for rejects.ndjson and report.json; made when missing. Default: none. */
   readonly runDir?: string;
+  /**
+   * Go on where an earlier run of the same job stopped: its latest (`true`; the first is started when there is none), or
+   * the one of this name. Needs a ledger. Default false: a new run.
+   */
+  readonly resume?: boolean | string;
+  /** Resume although the source is no longer what it was. Default false. */
+  readonly force?: boolean;
+  /** Wait while another holder runs the same job. Default false: an error that names the holder. */
+  readonly wait?: boolean;
+  /** Name for the run, if a new one is started. Default: one made of the time and a few random digits. */
+  readonly run?: string;
+  /**
+   * Read back after the load, and compare in the target itself: `count` the rows, `sample` 1,000 records spread over the
+   * source, `full` all of them, for which the source is read again. What is missing or different fails the load with
+   * `verify-failed`. Default `none`.
+   */
+  readonly verify?: VerifyLevel;
+  /**
+   * Where account is kept of what is written, for a sink that does not do so itself, such as `fileLedger(folder)`. Default:
+   * the sink's own, or none.
+   */
+  readonly ledger?: Ledger;
   /** Abandons the load at once; what is committed stays. */
   readonly signal?: AbortSignal;
   /** Stops reading, finishes what was read, and ends as `interrupted`. */
   readonly drain?: AbortSignal;
   readonly log?: Log;
+  /** Called once the ledger has begun the run or gone on with it, before anything is written. Not without a ledger. */
+  readonly onBegin?: (begun: { readonly run: string; readonly resumed: boolean }) => void;
+  /** Called when another holder has the job and is waited for, with a message that names it. */
+  readonly onWait?: (message: string) => void;
   /** Called every 100 ms while the load runs, and once at its end. */
   readonly onProgress?: (snapshot: Snapshot) => void;
 }
@@ -53,9 +80,15 @@ export interface Settings {
 
 /** @throws ConfigError that names the option and what it takes. */
 export function checkOptions(options: LoadOptions): Settings {
+  if (options.ledger !== undefined && options.ledger.settle === undefined) {
+    throw new ConfigError(
+      'bad-option',
+      'ledger is one that only its own sink can settle in: give one such as fileLedger',
+    );
+  }
   return {
     workers: wholeNumber('workers', options.workers) ?? availableParallelism() * 4,
-    batchRows: wholeNumber('batchRows', options.batchRows) ?? 10_000,
+    batchRows: wholeNumber('batchRows', options.batchRows) ?? Number.POSITIVE_INFINITY,
     limit: wholeNumber('limit', options.limit),
     budget: new RejectBudget(options.maxErrors ?? 100),
   };

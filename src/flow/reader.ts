@@ -1,29 +1,44 @@
 import type { Chunk, ReadContext, ResumePoint, Source, Split } from '../contract/index.js';
+import type { SplitProgress } from '../ledger/progress.js';
 import type { Tally } from '../telemetry/tally.js';
+import { Lifetime } from './batch.js';
 import type { Arrival } from './batcher.js';
 
-/** Reads one split after another, until the last, until `limit` records, or until the context's signal is aborted. */
-export async function* readSource(
-  source: Source,
-  context: ReadContext,
-  tally: Tally,
-): AsyncGenerator<Arrival, void, void> {
+/** All splits of a source, and what is known of its size. */
+export async function listSplits(source: Source, context: ReadContext, tally: Tally): Promise<Split[]> {
   const splits: Split[] = [];
   for await (const split of until(source.splits(context), context.signal)) splits.push(split);
   tally.totalRows = total(splits.map((split) => split.rows));
   tally.totalBytes = total(splits.map((split) => split.bytes));
+  return splits;
+}
+
+/**
+ * Reads one split after another, until the last, until row `limit`, or until the context's signal is aborted. Of a split
+ * that was begun before, reading goes on from where its progress says.
+ */
+export async function* readSource(
+  source: Source,
+  splits: readonly Split[],
+  progress: ReadonlyMap<string, SplitProgress>,
+  context: ReadContext,
+  tally: Tally,
+): AsyncGenerator<Arrival, void, void> {
   const limit = context.limit ?? Number.POSITIVE_INFINITY;
   let read = 0;
   for (const split of splits) {
+    const point = progress.get(split.id)?.point;
+    let start: ResumePoint = point ?? { row: 0, token: null };
+    read += start.row;
     if (read >= limit) return;
-    let start: ResumePoint = { row: 0, token: null };
-    for await (const whole of until(source.read(split, undefined, context), context.signal)) {
+    for await (const whole of until(source.read(split, point, context), context.signal)) {
       const chunk = atMost(whole, limit - read, start);
       const { rows, next } = chunk.span;
       read += rows;
       tally.bytesRead += chunk.bytes;
       if (chunk.totalRows !== undefined && splits.length === 1) tally.totalRows = chunk.totalRows;
-      if (rows > 0) yield { bytes: chunk.bytes, chunk, start };
+      const lifetime = chunk.release && new Lifetime(rows, chunk.release);
+      if (rows > 0) yield { bytes: chunk.bytes, chunk, start, first: 0, last: rows, lifetime };
       start = next;
       if (read >= limit) return;
     }

@@ -1,27 +1,27 @@
 import { describe, expect, test } from 'vitest';
 import type { Batch, Context, FailureClass, Reject, Sink, WriteResult } from '../contract/index.js';
-import { NotWritten } from '../errors.js';
+import { InDoubt, NotWritten } from '../errors.js';
 import { SlicedBatch } from './batch.js';
 import { compileMapper } from './mapping.js';
 import { writeBatch } from './writer.js';
 
 const log = { debug() {}, info() {}, warn() {} };
 const context: Context = { run: 'r', job: 'j', epoch: 1, signal: new AbortController().signal, log };
-const backoff = { first: 1, longest: 2, total: 50 };
+const backoff = { first: 1, longest: 2, total: 300 };
 
 function batchOf(rows: number): Batch {
   const records = Array.from({ length: rows }, (_, n) => ({ n }));
   const span = { split: 's', from: 0, rows, next: { row: rows, token: null } };
   const chunk = { kind: 'records', span, bytes: rows, records } as const;
   const slice = { chunk, first: 0, last: rows, start: { row: 0, token: null } };
-  return new SlicedBatch([slice], compileMapper(undefined, ['n'], false), false);
+  return new SlicedBatch([slice], compileMapper(undefined, ['n'], false));
 }
 
 /** Keeps what it is given, but refuses whole batches as `judge` says: the flow's side of a sink, without a database. */
 class ScriptedSink implements Sink {
   readonly name = 'scripted';
   readonly identity = 'scripted';
-  readonly traits = { maxBatchRows: 1e6, maxBatchBytes: 1e9, guarantee: 'at least once' } as const;
+  readonly traits = { maxBatchRows: 1e6, maxBatchBytes: 1e9, guarantee: 'at least once', rewrites: false } as const;
   readonly held: number[] = [];
   readonly tries: number[][] = [];
   readonly #judge: (numbers: number[], attempt: number) => Error | undefined;
@@ -33,7 +33,6 @@ class ScriptedSink implements Sink {
     return { columns: ['n'], statements: [], notes: [] };
   }
   async open() {}
-  async finish() {}
   async [Symbol.asyncDispose]() {}
   async write(batch: Batch): Promise<WriteResult> {
     const numbers: number[] = [];
@@ -128,5 +127,18 @@ describe('writeBatch', () => {
     const { failure, sink } = await write(3, () => new NotWritten('42P01', 'no such table'));
     expect(failure).toMatchObject({ code: '42P01' });
     expect(sink.tries.length).toBe(1);
+  });
+
+  test('an abort does not hide that a part may have landed', async () => {
+    const stop = new AbortController();
+    const doubt = new InDoubt('commit-in-doubt', 'who knows');
+    const sink = new ScriptedSink(() => {
+      stop.abort(new Error('enough'));
+      return doubt;
+    });
+    const events = { settled() {}, retried() {} };
+    await expect(writeBatch(sink, batchOf(2), { ...context, signal: stop.signal }, backoff, events)).rejects.toBe(
+      doubt,
+    );
   });
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { verifyLevels } from '../flow/verify.js';
 import { isMaxErrors, type MaxErrors } from './max-errors.js';
 
 const columnSpec = z.union([
@@ -26,6 +27,7 @@ export const jobSchema = z.strictObject({
     .custom<MaxErrors>(isMaxErrors, 'expected a count such as 100, or a share between 0% and 100%, such as "1%"')
     .optional(),
   ignoreExtra: z.boolean().optional(),
+  verify: z.enum(verifyLevels).optional(),
 });
 
 /** A source or sink as a job names it. The options have passed its schema. */

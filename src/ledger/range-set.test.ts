@@ -52,6 +52,11 @@ describe('RangeSet', () => {
           expect(range.from).toBeLessThan(range.to);
           if (i > 0) expect(range.from).toBeGreaterThan(kept[i - 1]!.to);
         }
+        for (const from of [0, 7, 30]) {
+          const gaps: number[] = [];
+          for (const gap of set.missing(from, 70)) for (let row = gap.from; row < gap.to; row++) gaps.push(row);
+          expect(gaps).toEqual(Array.from({ length: 70 - from }, (_, i) => from + i).filter((row) => !plain.has(row)));
+        }
         let low = 0;
         while (plain.has(low)) low++;
         expect(set.lowWater).toBe(low);

@@ -32,6 +32,17 @@ export class RangeSet {
     return upperBound(this.#edges, row) % 2 === 1;
   }
 
+  /** The parts of `[from, to)` that are not in the set, in order. */
+  *missing(from: number, to: number): IterableIterator<Range> {
+    let at = from;
+    for (let i = upperBound(this.#edges, from) & ~1; i < this.#edges.length && at < to; i += 2) {
+      const start = this.#edges[i]!;
+      if (start > at) yield { from: at, to: Math.min(start, to) };
+      at = Math.max(at, this.#edges[i + 1]!);
+    }
+    if (at < to) yield { from: at, to };
+  }
+
   /** The end of the range that holds row 0: everything before it is settled. 0 when row 0 is not. */
   get lowWater(): number {
     return this.#edges[0] === 0 ? this.#edges[1]! : 0;

@@ -7,6 +7,9 @@ export class Tally {
   unchanged = 0;
   duplicate = 0;
   rejected = 0;
+  /** Rows found settled by an earlier part of the run, the rejects among them not counted. */
+  #seenBefore = 0;
+  #rejectsBefore = 0;
   /** Bytes of settled rows. */
   bytes = 0;
   bytesRead = 0;
@@ -26,9 +29,28 @@ export class Tally {
     this.batches += 1;
   }
 
+  /** The run had this many rejects before. */
+  goOnAfter(rejects: number): void {
+    this.#rejectsBefore = rejects;
+  }
+
+  /** Rows passed over, for an earlier part of the run settled them. */
+  passed(rows: number): void {
+    this.#seenBefore += rows;
+  }
+
+  /** Rejects of the whole run. Those of an earlier part count as soon as so many of its rows were passed over. */
+  get rejectedInAll(): number {
+    return this.rejected + Math.min(this.#rejectsBefore, this.#seenBefore);
+  }
+
+  get skipped(): number {
+    return this.#seenBefore - Math.min(this.#rejectsBefore, this.#seenBefore);
+  }
+
   /** Whether every record read is in exactly one of the other figures. */
   get reconciled(): boolean {
-    return this.read === this.written + this.unchanged + this.duplicate + this.rejected;
+    return this.read === this.written + this.unchanged + this.duplicate + this.rejectedInAll + this.skipped;
   }
 
   get seconds(): number {
@@ -50,15 +72,27 @@ export class Tally {
   }
 
   snapshot(inFlight: number, workers: number): Snapshot {
-    const { read, written, unchanged, duplicate, rejected, bytes, seconds, retries, totalRows, totalBytes } = this;
+    const {
+      read,
+      written,
+      unchanged,
+      duplicate,
+      rejectedInAll: rejected,
+      skipped,
+      bytes,
+      seconds,
+      retries,
+      totalRows,
+      totalBytes,
+    } = this;
     return {
       read,
       written,
       unchanged,
       duplicate,
       rejected,
-      skipped: 0,
-      settled: written + unchanged + duplicate + rejected,
+      skipped,
+      settled: written + unchanged + duplicate + rejected + skipped,
       bytes,
       seconds,
       inFlight,

@@ -30,7 +30,7 @@ function batchOf(records: readonly Row[], from = 0): Batch {
   const span = { split: 's', from, rows, next: { row: from + rows, token: from + rows } };
   const chunk = { kind: 'records', span, bytes: rows * 40, records } as const;
   const slice = { chunk, first: 0, last: rows, start: { row: from, token: from } };
-  return new SlicedBatch([slice], compileMapper(undefined, columns, false), false);
+  return new SlicedBatch([slice], compileMapper(undefined, columns, false));
 }
 
 function numbered(n: number, from = 0): Row[] {
@@ -43,7 +43,18 @@ async function opened(sink: Sink, run = 'conformance-run'): Promise<Context> {
   const context = contextOf(run);
   await sink.plan(intake, context);
   await sink.open(context);
-  return context;
+  const request = {
+    ...context,
+    resume: 'no',
+    source: 's',
+    sink: sink.identity,
+    holder: 'suite',
+    mayBeAlive: () => true,
+    columns,
+    fingerprints: {},
+  } as const;
+  const begun = await sink.ledger?.begin(request, context.signal);
+  return { ...context, epoch: begun?.epoch ?? 1 };
 }
 
 const total = ({ written, unchanged, duplicate, rejects }: WriteResult) =>
@@ -67,7 +78,7 @@ export function sinkConformance(subject: SinkSubject): void {
     const result = await sink.write(batchOf(numbered(1_000)), context);
     expect(result).toMatchObject({ written: 1_000, unchanged: 0, duplicate: 0, rejects: [] });
     expect(await target.held()).toEqual(numbered(1_000));
-    await sink.finish('complete', context);
+    await sink.ledger?.finish('complete', context);
   });
 
   test('is called in parallel', async () => {
@@ -130,7 +141,9 @@ export function sinkConformance(subject: SinkSubject): void {
     records[123] = subject.bad;
     const results: WriteResult[] = [];
     await writeBatch(sink, batchOf(records), context, backoff, {
-      settled: (_, result) => results.push(result),
+      settled: (_, result) => {
+        results.push(result);
+      },
       retried() {},
     });
     const rejects = results.flatMap((result) => result.rejects);

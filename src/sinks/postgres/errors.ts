@@ -186,6 +186,8 @@ function reason(error: unknown, { host, port, user, database, sslmode }: Address
         `nothing listens on port ${port} there`,
         'Check host and port, and that the server is running',
       ];
+    case 'closed':
+      return ['closed', 'this sink served a load that has ended', 'Make a sink for each load'];
     case 'connect-timeout':
       return ['connect-timeout', 'no answer in time', 'Check host, port and firewalls, or raise connect_timeout'];
     default:

@@ -20,12 +20,17 @@ export function notWritten(error: unknown, lost: boolean, copied?: Copied): NotW
   }
   const hint = copied && hintOf(error.where, copied);
   const column = error.column ?? hint?.column;
-  const refusal: Refusal = { code: error.code, reason: error.message, ...(column !== undefined && { column }) };
+  const refusal: Refusal = { code: error.code, reason: reasonOf(error), ...(column !== undefined && { column }) };
   return new NotWritten(error.code, `PostgreSQL did not take the batch: ${error.message} (SQLSTATE ${error.code})`, {
     cause: error,
     refusal,
     ...(hint?.row !== undefined && { row: hint.row }),
   });
+}
+
+/** Violated keys and exclusions: only the detail tells which value met which. Of other errors it repeats the row. */
+function reasonOf({ code, message, detail }: ServerError): string {
+  return detail !== undefined && ['23503', '23505', '23P01'].includes(code) ? `${message}: ${detail}` : message;
 }
 
 function codeOf(error: unknown, lost: boolean): string {

@@ -4,11 +4,13 @@ import fc from 'fast-check';
 import pg from 'pg';
 import { describe, expect, inject, test } from 'vitest';
 import { type ScratchDatabase, scratchDatabase } from '../../../test/servers/database.js';
-import type { Context, Reject, Span } from '../../contract/index.js';
+import type { Checkpoint, Context, Reject, RunRequest, RunStatus, Span } from '../../contract/index.js';
 import { parseJson } from '../../formats/json.js';
 import { readSession } from './catalog.js';
 import { classify } from './errors.js';
-import { beginRun, endRun, inspectLedger, ledgerStatements, makeLedger } from './ledger.js';
+import { PostgresLedger } from './ledger.js';
+import { inspectLedger, makeLedger } from './ledger-tables.js';
+import { ledgerStatements } from './settle.js';
 import type { Statement } from './target.js';
 
 const silent = { debug() {}, info() {}, warn() {} };
@@ -21,6 +23,27 @@ function span(from: number, rows = 10, split = 's'): Span {
   return { split, from, rows, next: { row: from + rows, token: { offset: from + rows } } };
 }
 
+const ledgerOn = (client: pg.Client) => new PostgresLedger((_, work) => work(client));
+const never = new AbortController().signal;
+
+function requestOf(holder: string, change: Partial<RunRequest> = {}): RunRequest {
+  const fixed = {
+    run: 'r1',
+    job: 'job',
+    source: 'file:a.csv',
+    sink: 'sink',
+    columns: ['id'],
+    fingerprints: { s: 'f1' },
+  };
+  return { ...fixed, resume: 'no', holder, mayBeAlive: () => false, ...change };
+}
+
+const beginRun = (client: pg.Client, holder: string, change: Partial<RunRequest> = {}): Promise<Checkpoint> =>
+  ledgerOn(client).begin(requestOf(holder, change), never);
+
+const endRun = (client: pg.Client, status: RunStatus, context: Context): Promise<void> =>
+  ledgerOn(client).finish(status, context);
+
 async function execute(client: pg.Client, statements: readonly Statement[]): Promise<void> {
   for (const { text, values } of statements) await client.query(text, [...values]);
 }
@@ -30,7 +53,7 @@ async function settle(client: pg.Client, context: Context, spans: readonly Span[
   await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
   try {
     await execute(client, ledgerStatements.fence(context));
-    await execute(client, [ledgerStatements.settle(spans, rejects, context)]);
+    await execute(client, ledgerStatements.settle(spans, rejects, context));
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK');
@@ -92,7 +115,7 @@ describe.each(inject('postgresServers'))('the ledger on $name', ({ url }) => {
       await db.client.query('DROP SCHEMA sluice');
       await db.client.query(sql);
       await makeLedger(client, session);
-      await beginRun(client, contextOf(), 'sink', 'me');
+      await beginRun(client, 'me');
       await settle(client, contextOf(), [span(0)]);
       await endRun(client, 'complete', contextOf());
       await db.client.query(`REVOKE ALL ON sluice.span FROM ${role}`);
@@ -105,7 +128,7 @@ describe.each(inject('postgresServers'))('the ledger on $name', ({ url }) => {
   test('keeps a run from its beginning to its end', async () => {
     await using db = await withLedger(url);
     const context = contextOf();
-    await beginRun(db.client, context, 'postgres://h/db "t" append', 'host 1');
+    await beginRun(db.client, 'host 1');
     const running = (await db.client.query('SELECT * FROM sluice.run')).rows[0];
     expect(running).toMatchObject({
       run: 'r1',
@@ -123,21 +146,139 @@ describe.each(inject('postgresServers'))('the ledger on $name', ({ url }) => {
     );
     await endRun(db.client, 'complete-with-rejects', context);
     const ended = (await db.client.query('SELECT * FROM sluice.run')).rows[0];
-    expect(ended).toMatchObject({ status: 'complete-with-rejects', figures: { spans: 3, rows: 23, rejected: 1 } });
+    expect(ended.status).toBe('complete-with-rejects');
     expect(ended.finished).toBeInstanceOf(Date);
-    const { rows } = await db.client.query(
-      'SELECT split, from_row, rows, next FROM sluice.span ORDER BY split, from_row',
-    );
-    expect(rows).toEqual([
-      { split: 'other', from_row: '0', rows: '3', next: { row: 3, token: { offset: 3 } } },
-      { split: 's', from_row: '0', rows: '10', next: { row: 10, token: { offset: 10 } } },
-      { split: 's', from_row: '10', rows: '10', next: { row: 20, token: { offset: 20 } } },
+  });
+
+  test('of a complete run keeps one row, which still says what was settled', async () => {
+    await using db = await withLedger(url);
+    await beginRun(db.client, 'me');
+    const spans = [span(10), span(0), span(0, 3, 'other')];
+    await settle(db.client, contextOf(), spans);
+    const before = await ledgerOn(db.client).find({ job: 'job', resume: 'latest' }, never);
+    expect(before?.spans).toHaveLength(3);
+    await endRun(db.client, 'complete', contextOf());
+    expect((await db.client.query('SELECT FROM sluice.span')).rowCount).toBe(0);
+    const after = await ledgerOn(db.client).find({ job: 'job', resume: 'latest' }, never);
+    expect(after).toMatchObject({
+      run: 'r1',
+      resumed: true,
+      ended: 'complete',
+      columns: ['id'],
+      fingerprints: { s: 'f1' },
+    });
+    expect(after?.spans).toHaveLength(2);
+    expect(after?.spans).toContainEqual({ split: 's', from: 0, rows: 20, next: { row: 20, token: { offset: 20 } } });
+    expect(after?.spans).toContainEqual({ split: 'other', from: 0, rows: 3, next: { row: 3, token: { offset: 3 } } });
+  });
+
+  test('keeps the spans of a run that ended with a hole', async () => {
+    await using db = await withLedger(url);
+    await beginRun(db.client, 'me');
+    await settle(db.client, contextOf(), [span(10)]);
+    await endRun(db.client, 'complete', contextOf());
+    const found = await ledgerOn(db.client).find({ job: 'job', resume: 'latest' }, never);
+    expect(found?.spans).toEqual([span(10)]);
+  });
+
+  test('has one holder at a time: a second is told who it is, unless the first is gone or silent', async () => {
+    await using db = await withLedger(url);
+    await beginRun(db.client, 'host 1');
+    const alive = { run: 'r2', mayBeAlive: () => true };
+    const error = await beginRun(db.client, 'host 2', alive).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'job-held', message: expect.stringMatching(/host 1 since \d{4}-/) });
+    await expect(beginRun(db.client, 'host 2', { ...alive, resume: 'latest' })).rejects.toMatchObject({
+      code: 'job-held',
+    });
+    await beginRun(db.client, 'host 2', { ...alive, job: 'another' });
+    await db.client.query("UPDATE sluice.run SET heartbeat = now() - interval '1 minute'");
+    expect(await beginRun(db.client, 'host 3', { ...alive, run: 'r3', resume: 'latest' })).toMatchObject({
+      run: 'r1',
+      epoch: 2,
+    });
+    const gone = { run: 'r4', mayBeAlive: (holder: string) => holder !== 'host 3' };
+    expect(await beginRun(db.client, 'host 4', gone)).toMatchObject({ run: 'r4', epoch: 1 });
+  });
+
+  test('a new run of the job fences the one that was left running', async () => {
+    await using db = await withLedger(url);
+    await beginRun(db.client, 'old');
+    await beginRun(db.client, 'new', { run: 'r2' });
+    await expect(settle(db.client, contextOf(1), [span(0)])).rejects.toMatchObject({ code: 'SL001' });
+    await expect(ledgerOn(db.client).heartbeat(contextOf(1))).rejects.toMatchObject({ code: 'SL001' });
+    await ledgerOn(db.client).heartbeat(contextOf(1, 'r2'));
+  });
+
+  test('the same holder that begins again, its answer lost, gets the same run', async () => {
+    await using db = await withLedger(url);
+    const first = await beginRun(db.client, 'me');
+    expect(await beginRun(db.client, 'me')).toEqual(first);
+  });
+
+  test('resumes the latest run of the job or the one named, starts the first, and knows no other', async () => {
+    await using db = await withLedger(url);
+    expect(await ledgerOn(db.client).find({ job: 'job', resume: 'latest' }, never)).toBeUndefined();
+    expect(await beginRun(db.client, 'a', { resume: 'latest' })).toMatchObject({ run: 'r1', resumed: false, epoch: 1 });
+    await endRun(db.client, 'interrupted', contextOf(1));
+    await beginRun(db.client, 'b', { run: 'r2' });
+    await endRun(db.client, 'failed', contextOf(1, 'r2'));
+    expect(await beginRun(db.client, 'c', { resume: 'latest' })).toMatchObject({ run: 'r2', resumed: true, epoch: 2 });
+    await endRun(db.client, 'failed', contextOf(2, 'r2'));
+    expect(await beginRun(db.client, 'd', { resume: { run: 'r1' } })).toMatchObject({
+      run: 'r1',
+      resumed: true,
+      epoch: 2,
+    });
+    const missing = { run: 'r9', resume: { run: 'r9' } };
+    await expect(beginRun(db.client, 'e', missing)).rejects.toMatchObject({ code: 'no-such-run' });
+    await expect(beginRun(db.client, 'e', { ...missing, job: 'another' })).rejects.toMatchObject({
+      code: 'no-such-run',
+    });
+  });
+
+  test('lists runs, newest first, and forgets old ones but never one that runs', async () => {
+    await using db = await withLedger(url);
+    for (const run of ['r1', 'r2', 'r3']) {
+      await beginRun(db.client, 'me', { run });
+      await settle(
+        db.client,
+        contextOf(1, run),
+        [span(0)],
+        [{ split: 's', row: 3, code: 'X', reason: 'no', record: 1 }],
+      );
+      await endRun(db.client, 'complete-with-rejects', contextOf(1, run));
+    }
+    await beginRun(db.client, 'me', { run: 'r4', job: 'another' });
+    const ledger = ledgerOn(db.client);
+    const runs = await ledger.runs(never);
+    expect(runs.map(({ run, status, rows, rejected }) => ({ run, status, rows, rejected }))).toEqual([
+      { run: 'r4', status: 'running', rows: 0, rejected: 0 },
+      ...['r3', 'r2', 'r1'].map((run) => ({ run, status: 'complete-with-rejects', rows: 10, rejected: 1 })),
     ]);
+    expect(await ledger.prune(1, never)).toBe(2);
+    expect((await ledger.runs(never)).map(({ run }) => run)).toEqual(['r4', 'r3']);
+    expect((await db.client.query('SELECT run FROM sluice.reject')).rows).toEqual([{ run: 'r3' }]);
+    expect(await ledger.prune(0, never)).toBe(1);
+    expect((await ledger.runs(never)).map(({ run }) => run)).toEqual(['r4']);
+  });
+
+  test('gives the rejects of a run back in order, however many', async () => {
+    await using db = await withLedger(url);
+    await beginRun(db.client, 'me');
+    const all = Array.from(
+      { length: 2_500 },
+      (_, row): Reject => ({ split: row % 2 ? 'a' : 'b', row, code: 'X', reason: 'no', column: 'c', record: { row } }),
+    );
+    await settle(db.client, contextOf(), [], all);
+    const given: Reject[] = [];
+    for await (const reject of ledgerOn(db.client).rejects('r1', never)) given.push(reject);
+    const order = ({ split, row }: Reject) => `${split}${String(row).padStart(6, '0')}`;
+    expect(given).toEqual(all.sort((x, y) => (order(x) < order(y) ? -1 : 1)));
   });
 
   test('keeps any record and token to the letter', async () => {
     await using db = await withLedger(url);
-    await beginRun(db.client, contextOf(), 'sink', 'me');
+    await beginRun(db.client, 'me');
     const text = fc.string({
       unit: fc.oneof(
         fc.string({ minLength: 1, maxLength: 1, unit: 'binary' }),
@@ -179,7 +320,7 @@ describe.each(inject('postgresServers'))('the ledger on $name', ({ url }) => {
 
   test('keeps the digits of a record’s numbers, and records that are nothing', async () => {
     await using db = await withLedger(url);
-    await beginRun(db.client, contextOf(), 'sink', 'me');
+    await beginRun(db.client, 'me');
     const record = parseJson('{"a":9007199254740993,"b":1.10,"c":1e400}');
     const reject = { split: 's', code: 'X', reason: 'no' };
     await settle(
@@ -197,7 +338,7 @@ describe.each(inject('postgresServers'))('the ledger on $name', ({ url }) => {
 
   test('refuses a range that is settled already, as no row’s fault', async () => {
     await using db = await withLedger(url);
-    await beginRun(db.client, contextOf(), 'sink', 'me');
+    await beginRun(db.client, 'me');
     await settle(db.client, contextOf(), [span(0)]);
     const error = await settle(db.client, contextOf(), [span(0)]).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: '23505', schema: 'sluice' });
@@ -206,11 +347,11 @@ describe.each(inject('postgresServers'))('the ledger on $name', ({ url }) => {
 
   test('lets batches of one run commit side by side', async () => {
     await using db = await withLedger(url);
-    await beginRun(db.client, contextOf(), 'sink', 'me');
+    await beginRun(db.client, 'me');
     await using other = await connect(db.url);
     await db.client.query('BEGIN');
     await execute(db.client, ledgerStatements.fence(contextOf()));
-    await execute(db.client, [ledgerStatements.settle([span(0)], [], contextOf())]);
+    await execute(db.client, ledgerStatements.settle([span(0)], [], contextOf()));
     await settle(other, contextOf(), [span(10)]);
     await db.client.query('COMMIT');
     expect((await db.client.query('SELECT FROM sluice.span')).rowCount).toBe(2);
@@ -218,43 +359,58 @@ describe.each(inject('postgresServers'))('the ledger on $name', ({ url }) => {
 
   test('fences a batch of an older epoch, and one whose transaction would not look again', async () => {
     await using db = await withLedger(url);
-    await beginRun(db.client, contextOf(1), 'sink', 'old');
+    await beginRun(db.client, 'old');
     await settle(db.client, contextOf(1), [span(0)]);
-    await beginRun(db.client, contextOf(2), 'sink', 'new');
+    const { epoch } = await beginRun(db.client, 'new', { resume: 'latest' });
+    expect(epoch).toBe(2);
     await settle(db.client, contextOf(2), [span(10)]);
     for (const stale of [contextOf(1), contextOf(3), contextOf(2, 'unknown')]) {
       const error = await settle(db.client, stale, [span(20)]).catch((reason: unknown) => reason);
       expect(error).toMatchObject({ code: 'SL001' });
       expect(classify(error)).toBe('fatal');
     }
-    await expect(beginRun(db.client, contextOf(2), 'sink', 'third')).rejects.toMatchObject({ code: 'run-taken' });
     await expect(endRun(db.client, 'complete', contextOf(1))).rejects.toMatchObject({ code: 'SL001' });
     await db.client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
     await expect(execute(db.client, ledgerStatements.fence(contextOf(2)))).rejects.toMatchObject({ code: 'SL001' });
     await db.client.query('ROLLBACK');
   });
 
-  test('a take-over waits for the former holder’s last batch, and then sees it; the next one is fenced', async () => {
+  test('a take-over ends the former holder’s open batch, and fences the one that comes late', async () => {
     await using db = await withLedger(url);
-    await beginRun(db.client, contextOf(1), 'sink', 'old');
-    await using zombie = await connect(db.url);
+    await beginRun(db.client, 'old');
+    await settle(db.client, contextOf(1), [span(0)]);
+    const zombie = new pg.Client({ connectionString: db.url });
+    await zombie.connect();
+    const ended = new Promise<Error>((resolve) => zombie.on('error', resolve));
     await using late = await connect(db.url);
     await zombie.query('BEGIN');
     await execute(zombie, ledgerStatements.fence(contextOf(1)));
-    await execute(zombie, [ledgerStatements.settle([span(0)], [], contextOf(1))]);
-    let taken = false;
-    const takeover = beginRun(db.client, contextOf(2), 'sink', 'new').then(() => {
-      taken = true;
-    });
-    await sleep(100);
-    // Queued behind the take-over: when the fence has waited, it must see the raised epoch.
-    const fencedLate = settle(late, contextOf(1), [span(10)]).catch((reason: unknown) => reason);
-    await sleep(100);
-    expect(taken).toBe(false);
-    await zombie.query('COMMIT');
-    await takeover;
-    expect(await fencedLate).toMatchObject({ code: 'SL001' });
-    const { rows } = await db.client.query('SELECT from_row FROM sluice.span');
-    expect(rows).toEqual([{ from_row: '0' }]);
+    await execute(zombie, ledgerStatements.settle([span(10)], [], contextOf(1)));
+    const checkpoint = await beginRun(db.client, 'new', { resume: 'latest' });
+    expect(checkpoint).toMatchObject({ epoch: 2, spans: [span(0)] });
+    await expect(zombie.query('COMMIT')).rejects.toThrow();
+    expect(await ended).toBeInstanceOf(Error);
+    await expect(settle(late, contextOf(1), [span(10)])).rejects.toMatchObject({ code: 'SL001' });
+    expect((await db.client.query('SELECT from_row FROM sluice.span')).rows).toEqual([{ from_row: '0' }]);
+  });
+
+  test('a take-over that finds a batch about to commit either sees it or has ended it', async () => {
+    await using db = await withLedger(url);
+    for (let round = 0; round < 10; round++) {
+      const run = `r${round}`;
+      await beginRun(db.client, 'old', { run, job: run });
+      await using writer = await connect(db.url);
+      writer.on('error', () => {});
+      const writing = settle(writer, contextOf(1, run), [span(0)]).then(
+        () => true,
+        () => false,
+      );
+      await sleep(round % 4);
+      await using taker = await connect(db.url);
+      const { spans } = await beginRun(taker, 'new', { run, job: run, resume: 'latest' });
+      await writing;
+      const { rowCount } = await db.client.query('SELECT FROM sluice.span WHERE run = $1', [run]);
+      expect(spans.length).toBe(rowCount);
+    }
   });
 });

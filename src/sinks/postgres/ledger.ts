@@ -1,209 +1,357 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import type { Context, Reject, RunStatus, Span } from '../../contract/index.js';
+import type {
+  Checkpoint,
+  Context,
+  Ledger,
+  Reject,
+  RunRecord,
+  RunRequest,
+  RunStatus,
+  Span,
+} from '../../contract/index.js';
 import { SinkError, SluiceError } from '../../errors.js';
-import { stringifyJson } from '../../formats/json.js';
-import { quote, type Session } from './catalog.js';
-import { fenced } from './errors.js';
-import type { Statement } from './target.js';
+import { parseJson } from '../../formats/json.js';
+import type { Ask } from './ask.js';
+import { readSession } from './catalog.js';
+import { deadline } from './deadline.js';
+import { codeOf, fenced } from './errors.js';
+import { inspectLedger, makeLedger } from './ledger-tables.js';
 
-/** What a batch's transaction says to the ledger. It must be READ COMMITTED: the fence looks again after it has waited. */
-export interface LedgerStatements {
-  /** First of all: waits while a resume takes the run over, then raises SQLSTATE SL001 if it is no longer ours. */
-  fence(context: Context): readonly Statement[];
-  /** Last before COMMIT: the batch's spans are settled and its rejects kept. */
-  settle(spans: readonly Span[], rejects: readonly Reject[], context: Context): Statement;
+/** A holder whose heartbeat is older than this may be taken over. Milliseconds. */
+const lease = 15_000;
+/** Rejects fetched at once. */
+const pageOfRejects = 1_000;
+
+interface RunRow {
+  readonly run: string;
+  readonly job: string;
+  readonly epoch: number;
+  readonly status: RunStatus | 'running';
+  readonly source: string;
+  readonly sink: string;
+  readonly columns: readonly string[];
+  readonly fingerprints: Readonly<Record<string, string>>;
+  readonly holder: string;
+  readonly held_since: Date;
+  readonly heartbeat: Date;
+  readonly started: Date;
+  readonly finished: Date | null;
+  readonly fresh: boolean;
+  readonly compacted: readonly Span[] | null;
 }
 
-/** Raised when the tables change; a ledger of a lower version is brought up, one of a higher version refused. */
-const version = 1;
+const runColumns = `run, job, epoch, status, source, sink, columns, fingerprints, holder, held_since, heartbeat, started,
+  finished, compacted, heartbeat > now() - make_interval(secs => ${lease / 1000}) AS fresh`;
 
-const createSchema = 'CREATE SCHEMA sluice';
+/** The ledger in the target's own database: the sink settles in each batch's transaction. */
+export class PostgresLedger implements Ledger {
+  readonly #ask: Ask;
 
-/**
- * `json`, not `jsonb`: records and tokens are kept to the letter, and may hold NUL characters and lone surrogates.
- * A run's row is never written by a batch, for batches of one run would wait for one another there.
- */
-const definition: readonly string[] = [
-  `CREATE TABLE sluice.meta (version int NOT NULL)`,
-  `COMMENT ON TABLE sluice.meta IS 'Version of these tables, kept by Sluice: what is loaded, and how far'`,
-  `CREATE TABLE sluice.run (
-  run text PRIMARY KEY,
-  job text NOT NULL,
-  epoch int NOT NULL,
-  status text NOT NULL,
-  sink text NOT NULL,
-  holder text NOT NULL,
-  started timestamptz NOT NULL DEFAULT now(),
-  heartbeat timestamptz NOT NULL DEFAULT now(),
-  finished timestamptz,
-  figures jsonb
-)`,
-  `CREATE INDEX run_of_job ON sluice.run (job, started)`,
-  `CREATE TABLE sluice.span (
-  run text NOT NULL,
-  split text NOT NULL,
-  from_row bigint NOT NULL,
-  rows bigint NOT NULL,
-  next json NOT NULL,
-  PRIMARY KEY (run, split, from_row)
-)`,
-  `CREATE TABLE sluice.reject (
-  run text NOT NULL,
-  split text NOT NULL,
-  "row" bigint NOT NULL,
-  code text NOT NULL,
-  "column" text,
-  reason text NOT NULL,
-  record json,
-  PRIMARY KEY (run, split, "row")
-)`,
-  `CREATE FUNCTION sluice.fence(run_id text, run_epoch int) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-  IF current_setting('transaction_isolation') <> 'read committed' THEN
-    RAISE EXCEPTION 'a batch of Sluice must be written in a READ COMMITTED transaction' USING ERRCODE = '${fenced}';
-  END IF;
-  PERFORM pg_advisory_xact_lock_shared(sluice.lock_key(run_id));
-  PERFORM 1 FROM sluice.run WHERE run = run_id AND epoch = run_epoch;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'run % was taken over from epoch %', run_id, run_epoch USING ERRCODE = '${fenced}';
-  END IF;
-END $$`,
-  `CREATE FUNCTION sluice.lock_key(run_id text) RETURNS bigint LANGUAGE sql IMMUTABLE
-  AS $$ SELECT hashtextextended('sluice run ' || run_id, 0) $$`,
-  `INSERT INTO sluice.meta VALUES (${version})`,
-];
-
-/** What a role needs there once somebody else has made the tables. */
-function grants(user: string): string[] {
-  return [
-    `GRANT USAGE ON SCHEMA sluice TO ${quote(user)}`,
-    `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA sluice TO ${quote(user)}`,
-  ];
-}
-
-export const ledgerStatements: LedgerStatements = {
-  fence: ({ run, epoch }) => [{ text: 'SELECT sluice.fence($1, $2)', values: [run, epoch] }],
-
-  settle: (spans, rejects, { run }) => ({
-    text: `WITH settled AS (
-  INSERT INTO sluice.span (run, split, from_row, rows, next)
-  SELECT $1::text, * FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::json[])
-)
-INSERT INTO sluice.reject (run, split, "row", code, "column", reason, record)
-SELECT $1::text, * FROM unnest($6::text[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::json[])`,
-    values: [
-      run,
-      spans.map((span) => span.split),
-      spans.map((span) => span.from),
-      spans.map((span) => span.rows),
-      spans.map((span) => json(span.next)),
-      rejects.map((reject) => reject.split),
-      rejects.map((reject) => reject.row),
-      rejects.map((reject) => storable(reject.code)),
-      rejects.map((reject) => (reject.column === undefined ? null : storable(reject.column))),
-      rejects.map((reject) => storable(reject.reason)),
-      rejects.map((reject) => json(reject.record)),
-    ],
-  }),
-};
-
-function json(value: unknown): string | null {
-  return stringifyJson(value) ?? null;
-}
-
-/** No text of PostgreSQL's can hold NUL; a message that quotes one shows its symbol. */
-function storable(text: string): string {
-  return text.replaceAll('\0', '\u2400');
-}
-
-/** Whether the ledger is there, and usable; changes nothing. */
-export async function inspectLedger(client: pg.Client, session: Session): Promise<'ready' | 'missing'> {
-  const { rows } = await client.query<{
-    schema: boolean;
-    creatable: boolean;
-    reachable: boolean;
-    tables: boolean;
-    usable: boolean;
-  }>(`
-SELECT n.oid IS NOT NULL AS schema,
-  CASE WHEN n.oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
-    ELSE has_schema_privilege(n.oid, 'CREATE') AND has_schema_privilege(n.oid, 'USAGE') END AS creatable,
-  coalesce(has_schema_privilege(n.oid, 'USAGE'), false) AS reachable,
-  count(c.oid) > 0 AS tables,
-  coalesce(bool_and(has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
-    AND has_table_privilege(c.oid, 'UPDATE')), false) AS usable
-FROM (SELECT (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'sluice') AS oid) n
-LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname IN ('meta', 'run', 'span', 'reject') AND c.relkind = 'r'
-GROUP BY n.oid`);
-  const found = rows[0]!;
-  if (!found.tables) {
-    if (!found.creatable) throw forbidden(session, found.schema ? definition : [createSchema, ...definition]);
-    return 'missing';
+  constructor(ask: Ask) {
+    this.#ask = ask;
   }
-  if (!found.reachable || !found.usable) throw forbidden(session, []);
-  const made = (await client.query<{ version: number }>('SELECT version FROM sluice.meta')).rows[0]?.version;
-  if (made !== version) {
-    throw new SinkError(
-      'ledger-version',
-      `the tables in schema sluice are of version ${made ?? 'none'}, and this Sluice knows version ${version}: use the Sluice that made them, or a newer one`,
+
+  async find(
+    { job, resume }: Pick<RunRequest, 'job' | 'resume'>,
+    signal: AbortSignal,
+  ): Promise<Checkpoint | undefined> {
+    if (resume === 'no') return undefined;
+    return await this.#ask(signal, async (client) => {
+      if ((await inspectLedger(client, await readSession(client))) === 'missing') return noRun(resume);
+      const found = await latest(client, job, resume);
+      return found === undefined ? noRun(resume) : await checkpointOf(client, found, true);
+    });
+  }
+
+  async begin(request: RunRequest, signal: AbortSignal): Promise<Checkpoint> {
+    return await this.#ask(signal, async (client) => {
+      await makeLedger(client, await readSession(client));
+      for (;;) {
+        const taken = await inTransaction(client, () => begin(client, request));
+        if (taken !== 'busy') return taken;
+        // A dead holder's transaction was told to end, and needs a moment for it.
+        await sleep(100, undefined, { signal });
+      }
+    });
+  }
+
+  async heartbeat({ run, epoch, signal }: Context): Promise<void> {
+    await this.#ask(signal, async (client) => {
+      const { rowCount } = await client.query('UPDATE sluice.run SET heartbeat = now() WHERE run = $1 AND epoch = $2', [
+        run,
+        epoch,
+      ]);
+      if (rowCount === 0) throw takenOver(run);
+    });
+  }
+
+  async *rejects(run: string, signal: AbortSignal): AsyncGenerator<Reject, void, void> {
+    let after: readonly [string, string] = ['', '-1'];
+    for (;;) {
+      const rows = await this.#ask(signal, async (client) => await rejectsAfter(client, run, after));
+      for (const { split, row, code, column, reason, record } of rows) {
+        const refusal = column === null ? { code, reason } : { code, reason, column };
+        yield { split, row: Number(row), ...refusal, record: record === null ? undefined : parseJson(record) };
+      }
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < pageOfRejects) return;
+      after = [last.split, last.row];
+    }
+  }
+
+  async finish(status: RunStatus, { run, epoch, signal }: Context): Promise<void> {
+    // The run's own signal may be aborted by now.
+    using patience = deadline(10_000, signal, 2_000);
+    await this.#ask(patience.signal, (client) =>
+      inTransaction(client, async () => {
+        const { rowCount } = await client.query(
+          `UPDATE sluice.run SET status = $3, heartbeat = now(), finished = now() WHERE run = $1 AND epoch = $2`,
+          [run, epoch, status],
+        );
+        if (rowCount === 0) throw takenOver(run);
+        if (status === 'complete' || status === 'complete-with-rejects') await compact(client, run);
+      }),
     );
   }
-  return 'ready';
-}
 
-/** Makes the ledger's tables where they are missing; two who do so at once do it once. */
-export async function makeLedger(client: pg.Client, session: Session): Promise<void> {
-  if ((await inspectLedger(client, session)) === 'ready') return;
-  await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
-  await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('sluice ledger', 0))`);
-  if ((await inspectLedger(client, session)) === 'missing') {
-    const { rowCount } = await client.query(`SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'sluice'`);
-    if (rowCount === 0) await client.query(createSchema);
-    for (const statement of definition) await client.query(statement);
+  async runs(signal: AbortSignal): Promise<readonly RunRecord[]> {
+    return await this.#ask(signal, async (client) => {
+      if ((await inspectLedger(client, await readSession(client))) === 'missing') return [];
+      const { rows } = await client.query<RunRow & { rows: string; rejected: string }>(
+        `SELECT ${runColumns},
+  coalesce((SELECT sum((s ->> 'rows')::bigint) FROM json_array_elements(compacted) s), 0)
+    + coalesce((SELECT sum(s.rows) FROM sluice.span s WHERE s.run = r.run), 0) AS rows,
+  (SELECT count(*) FROM sluice.reject j WHERE j.run = r.run) AS rejected
+FROM sluice.run r ORDER BY started DESC, run DESC`,
+      );
+      return rows.map((row) => ({
+        run: row.run,
+        job: row.job,
+        source: row.source,
+        sink: row.sink,
+        status: row.status,
+        epoch: row.epoch,
+        holder: { name: row.holder, since: row.held_since, heartbeat: row.heartbeat },
+        alive: row.status === 'running' && row.fresh,
+        startedAt: row.started,
+        endedAt: row.finished ?? undefined,
+        rows: Number(row.rows),
+        rejected: Number(row.rejected),
+      }));
+    });
   }
-  await client.query('COMMIT');
+
+  async prune(keep: number, signal: AbortSignal): Promise<number> {
+    return await this.#ask(signal, async (client) => {
+      if ((await inspectLedger(client, await readSession(client))) === 'missing') return 0;
+      return await inTransaction(client, async () => {
+        const { rows } = await client.query<{ run: string }>(
+          `DELETE FROM sluice.run WHERE run IN (
+  SELECT run FROM (SELECT run, status, row_number() OVER (PARTITION BY job ORDER BY started DESC, run DESC) AS age FROM sluice.run) aged
+  WHERE age > $1 AND status <> 'running') RETURNING run`,
+          [keep],
+        );
+        const gone = [rows.map(({ run }) => run)];
+        await client.query('DELETE FROM sluice.span WHERE run = ANY($1)', gone);
+        await client.query('DELETE FROM sluice.reject WHERE run = ANY($1)', gone);
+        return rows.length;
+      });
+    });
+  }
 }
 
-function forbidden({ user, database }: Session, missing: readonly string[]): SinkError {
-  const statements = [...missing, ...grants(user)].map((statement) => `${statement};`).join('\n');
-  return new SinkError(
-    'ledger-forbidden',
-    `Sluice keeps account of what is loaded in the schema sluice of database "${database}", and user "${user}" may not make or use it. Let its owner run:\n${statements}`,
+/** The row-by-row part of `rejects`, which goes on behind the last one seen. */
+async function rejectsAfter(client: pg.Client, run: string, after: readonly [string, string]) {
+  const { rows } = await client.query<{
+    split: string;
+    row: string;
+    code: string;
+    column: string | null;
+    reason: string;
+    record: string | null;
+  }>(
+    `SELECT split, "row", code, "column", reason, record::text AS record FROM sluice.reject
+WHERE run = $1 AND (split COLLATE "C", "row") > ($2 COLLATE "C", $3::bigint)
+ORDER BY split COLLATE "C", "row" LIMIT ${pageOfRejects}`,
+    [run, ...after],
   );
+  return rows;
+}
+
+async function inTransaction<Result>(client: pg.Client, work: () => Promise<Result>): Promise<Result> {
+  await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+  try {
+    const result = await work();
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => {});
+    throw error;
+  }
+}
+
+/** One beginning at a time for a job, so that of two that start together one sees the other. */
+async function begin(client: pg.Client, request: RunRequest): Promise<Checkpoint | 'busy'> {
+  await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('sluice job ' || $1, 0))`, [request.job]);
+  const { rows: running } = await client.query<RunRow>(
+    `SELECT ${runColumns} FROM sluice.run WHERE job = $1 AND status = 'running'`,
+    [request.job],
+  );
+  // Begun before, and the answer was lost.
+  const own = running.find(({ holder }) => holder === request.holder);
+  if (own !== undefined) return await checkpointOf(client, own, own.run !== request.run);
+  const found = request.resume === 'no' ? undefined : await latest(client, request.job, request.resume);
+  if (found === undefined) noRun(request.resume);
+  for (const other of running) if (other.fresh && request.mayBeAlive(other.holder)) throw held(other);
+  for (const run of new Set([...running, ...(found ? [found] : [])].map((row) => row.run))) {
+    if (!(await fenceOff(client, run))) return 'busy';
+  }
+  if (found === undefined) {
+    await client.query(
+      `INSERT INTO sluice.run (run, job, epoch, status, source, sink, columns, fingerprints, holder)
+VALUES ($1, $2, 1, 'running', $3, $4, $5, $6, $7)`,
+      [
+        request.run,
+        request.job,
+        request.source,
+        request.sink,
+        JSON.stringify(request.columns),
+        JSON.stringify(request.fingerprints),
+        request.holder,
+      ],
+    );
+    const { columns, fingerprints } = request;
+    return {
+      run: request.run,
+      resumed: false,
+      ended: undefined,
+      epoch: 1,
+      spans: [],
+      rejected: 0,
+      columns,
+      fingerprints,
+    };
+  }
+  await client.query(
+    `UPDATE sluice.run SET status = 'running', holder = $2, held_since = now(), heartbeat = now(), finished = NULL WHERE run = $1`,
+    [found.run, request.holder],
+  );
+  return await checkpointOf(client, { ...found, epoch: found.epoch + 1 }, true);
 }
 
 /**
- * Registers the run, or takes it over at a higher epoch. Taking over waits for the last transactions of the former
- * holder, even a dead one's: what the ledger says afterwards stays true.
- * @throws SinkError when the run is held at this epoch or a higher one.
+ * Raises the epoch of a run under its lock, so that no batch of a former holder commits from now on. Those that are on
+ * their way hold the lock: nobody waits for them any more, and they are ended. False when they have not ended yet.
  */
-export async function beginRun(client: pg.Client, context: Context, sink: string, holder: string): Promise<void> {
-  await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
-  await client.query('SELECT pg_advisory_xact_lock(sluice.lock_key($1))', [context.run]);
-  const { rowCount } = await client.query(
-    `INSERT INTO sluice.run AS held (run, job, epoch, status, sink, holder) VALUES ($1, $2, $3, 'running', $4, $5)
-ON CONFLICT (run) DO UPDATE SET epoch = excluded.epoch, status = excluded.status, holder = excluded.holder,
-  heartbeat = now(), finished = NULL, figures = NULL
-WHERE held.epoch < excluded.epoch OR (held.epoch = excluded.epoch AND held.holder = excluded.holder)`,
-    [context.run, context.job, context.epoch, sink, holder],
+async function fenceOff(client: pg.Client, run: string): Promise<boolean> {
+  const { rows } = await client.query<{ free: boolean }>(
+    'SELECT pg_try_advisory_xact_lock(sluice.lock_key($1)) AS free',
+    [run],
   );
-  await client.query('COMMIT');
-  if (rowCount === 1) return;
+  if (rows[0]?.free !== true) {
+    await endHolders(client, run);
+    return false;
+  }
+  await client.query(
+    `UPDATE sluice.run SET epoch = epoch + 1, status = CASE status WHEN 'running' THEN 'failed' ELSE status END WHERE run = $1`,
+    [run],
+  );
+  return true;
+}
+
+/** Where the role may not end another's connection, its transaction is waited for. */
+async function endHolders(client: pg.Client, run: string): Promise<void> {
+  await client.query('SAVEPOINT ending');
+  try {
+    await client.query(
+      `SELECT pg_terminate_backend(l.pid) FROM pg_catalog.pg_locks l, (SELECT sluice.lock_key($1) AS key) k
+WHERE l.locktype = 'advisory' AND l.granted AND l.pid <> pg_backend_pid() AND l.objsubid = 1
+  AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+  AND (l.classid::bigint << 32 | l.objid::bigint) = k.key`,
+      [run],
+    );
+  } catch (error) {
+    if (codeOf(error) !== '42501') throw error;
+    await client.query('ROLLBACK TO SAVEPOINT ending');
+  }
+}
+
+async function latest(client: pg.Client, job: string, resume: RunRequest['resume']): Promise<RunRow | undefined> {
+  const named = typeof resume === 'object';
+  const { rows } = await client.query<RunRow>(
+    `SELECT ${runColumns} FROM sluice.run WHERE job = $1 ${named ? 'AND run = $2' : ''} ORDER BY started DESC, run DESC LIMIT 1`,
+    named ? [job, resume.run] : [job],
+  );
+  return rows[0];
+}
+
+async function checkpointOf(client: pg.Client, row: RunRow, resumed: boolean): Promise<Checkpoint> {
+  const { rows } = await client.query<{ split: string; from_row: string; rows: string; next: string }>(
+    'SELECT split, from_row, rows, next::text AS next FROM sluice.span WHERE run = $1',
+    [row.run],
+  );
+  const { rows: rejects } = await client.query<{ count: string }>('SELECT count(*) FROM sluice.reject WHERE run = $1', [
+    row.run,
+  ]);
+  const spans = rows.map(
+    ({ split, from_row, rows, next }): Span => ({
+      split,
+      from: Number(from_row),
+      rows: Number(rows),
+      next: JSON.parse(next),
+    }),
+  );
+  const { run, epoch, columns, fingerprints, status } = row;
+  return {
+    run,
+    resumed,
+    ended: status === 'running' ? undefined : status,
+    epoch,
+    spans: [...(row.compacted ?? []), ...spans],
+    rejected: Number(rejects[0]?.count ?? 0),
+    columns,
+    fingerprints,
+  };
+}
+
+/** The spans of a complete run are one range a split: its row then says it all. */
+async function compact(client: pg.Client, run: string): Promise<void> {
+  const { rowCount } = await client.query(
+    `WITH splits AS (
+  SELECT split, min(from_row) AS "from", sum(rows) AS rows, max(from_row + rows) AS "to",
+    (array_agg(next ORDER BY from_row DESC))[1] AS next
+  FROM (
+    SELECT split, from_row, rows, next FROM sluice.span WHERE run = $1
+    UNION ALL
+    SELECT s ->> 'split', (s ->> 'from')::bigint, (s ->> 'rows')::bigint, s -> 'next'
+    FROM sluice.run, json_array_elements(compacted) s WHERE run = $1
+  ) spans GROUP BY split
+)
+UPDATE sluice.run SET compacted = (
+  SELECT coalesce(json_agg(json_build_object('split', split, 'from', "from", 'rows', rows, 'next', next)), '[]') FROM splits)
+WHERE run = $1 AND NOT EXISTS (SELECT FROM splits WHERE "from" <> 0 OR rows <> "to")`,
+    [run],
+  );
+  if (rowCount === 1) await client.query('DELETE FROM sluice.span WHERE run = $1', [run]);
+}
+
+/** @throws SinkError when a run was asked for by its name. */
+function noRun(resume: RunRequest['resume']): undefined {
+  if (typeof resume !== 'object') return undefined;
   throw new SinkError(
-    'run-taken',
-    `run ${context.run} is already registered at epoch ${context.epoch} or later: somebody else has it`,
+    'no-such-run',
+    `the ledger has no run ${resume.run} of this job: see sluice runs, and check that source, table, mode and key are the same`,
   );
 }
 
-/** Notes how the run ended and what the ledger holds of it. */
-export async function endRun(client: pg.Client, status: RunStatus, { run, epoch }: Context): Promise<void> {
-  const { rowCount } = await client.query(
-    `UPDATE sluice.run SET status = $3, heartbeat = now(), finished = now(), figures = jsonb_build_object(
-  'spans', (SELECT count(*) FROM sluice.span WHERE run = $1),
-  'rows', (SELECT coalesce(sum(rows), 0) FROM sluice.span WHERE run = $1),
-  'rejected', (SELECT count(*) FROM sluice.reject WHERE run = $1))
-WHERE run = $1 AND epoch = $2`,
-    [run, epoch, status],
+function held({ run, holder, held_since, heartbeat }: RunRow): SinkError {
+  return new SinkError(
+    'job-held',
+    `this job is being run by ${holder} since ${held_since.toISOString()} (run ${run}, last heard of ${heartbeat.toISOString()}): wait for it, with --wait, or stop it`,
   );
-  if (rowCount === 0) throw new SluiceError(fenced, `run ${run} was taken over from epoch ${epoch}`);
+}
+
+function takenOver(run: string): SluiceError {
+  return new SluiceError(fenced, `run ${run} was taken over by another holder: this one may write no more`);
 }

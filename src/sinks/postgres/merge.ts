@@ -76,11 +76,16 @@ const comparable = new Set(
 );
 const collatable = new Set(['text', 'varchar', 'bpchar']);
 
+/** Whether rows can be found by such a column. */
+export function hasEquality({ baseType }: TargetColumn): boolean {
+  return comparable.has(baseType) || collatable.has(baseType);
+}
+
 /**
  * Whether a staged value is the one the target has. Texts are compared by their bytes, for a collation may hold `A` and
  * `a` for equal; json, xml and point have no equality, and that of box or interval would hold different values for equal.
  */
-function sameValue({ name, baseType, category }: TargetColumn): string {
+export function sameValue({ name, baseType, category }: TargetColumn): string {
   const column = quoteIdentifier(name);
   const element = category === 'A' ? baseType.slice(1) : baseType;
   const convert = collatable.has(element)

@@ -12,7 +12,11 @@ export const postgresOptions = z.strictObject({
     .enum(['append', 'upsert', 'ignore'])
     .default('append')
     .describe('append: insert all; upsert: insert or update by key; ignore: insert what is not there'),
-  key: z.array(z.string()).default([]).describe('columns that tell rows apart; upsert and ignore need them'),
+  key: z.array(z.string()).default([]).describe('columns that tell rows apart; default: the primary key'),
+  ledger: z
+    .boolean()
+    .default(true)
+    .describe('keep account of what is loaded in the schema sluice, in the same transactions'),
   create: z.boolean().default(false).describe('create the table from a sample when it does not exist'),
 });
 

@@ -205,6 +205,7 @@ describe.each(inject('postgresServers'))('$name', ({ url }) => {
     const batch = csvBatch(['id', 'note'], rows, { eol, pieceRows: 4, duplicates: [2] });
     const error = await to.writer.write(batch, testContext()).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ name: 'NotWritten', code: '23505', row: 7, refusal: { code: '23505' } });
+    expect(error).toMatchObject({ refusal: { reason: expect.stringContaining('(id)=(7)') } });
     const rest = await to.writer.write(batch.refuse(new Map([[7, { code: '23505', reason: 'there' }]])), testContext());
     expect(rest).toMatchObject({ written: 7, duplicate: 1, rejects: [{ row: 7, code: '23505' }] });
   });

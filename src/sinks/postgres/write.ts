@@ -8,10 +8,11 @@ import { createEncoder, type Encoder } from './encode.js';
 import { type Copied, isDataError, notWritten } from './failure.js';
 import { type Answer, Flight, isServerError, rowCount, type ServerError, sql } from './flight.js';
 import { createJudge, type Judge } from './judge.js';
-import type { LedgerStatements } from './ledger.js';
+
 import { type MergeCounts, merge, mergeCounts, planning, stage } from './merge.js';
 import type { Pool } from './pool.js';
 import { Session } from './session.js';
+import type { LedgerStatements } from './settle.js';
 import { encodeShapes } from './shapes.js';
 import type { Statement, Target, TargetColumn } from './target.js';
 
@@ -170,21 +171,21 @@ class BatchWrite {
   }
 
   /** Settles and commits. A lost connection leaves the question whether it did, which the server answers. */
-  async #commit(session: Session, settle: Statement, xid: string): Promise<void> {
-    const flight = new Flight([settle, sql('COMMIT')]);
+  async #commit(session: Session, settle: readonly Statement[], xid: string): Promise<void> {
+    const flight = new Flight([...settle, sql('COMMIT')]);
     try {
       await session.run(flight);
     } catch (error) {
       if (!flight.submitted) throw error;
-      if (flight.answers.length < 2) {
+      if (flight.answers.length <= settle.length) {
         // An error of the server came before COMMIT took effect, unless it is the one that ends the session.
         if (isServerError(error) && (await session.rollback(error))) throw error;
         session.close(error);
-        if (!(await wasCommitted(xid, this.#parts.pool, patienceMs, error))) throw error;
+        if (!(await wasCommitted(xid, this.#parts.pool, patienceMs, error, this.#context.signal))) throw error;
       }
     }
     // COMMIT of a transaction that failed answers ROLLBACK.
-    if (flight.answers[1]?.tag === 'ROLLBACK') throw new Unaccounted('the transaction was rolled back');
+    if (flight.answers[settle.length]?.tag === 'ROLLBACK') throw new Unaccounted('the transaction was rolled back');
   }
 
   /** After a failed attempt: rolls back, and says whether trying again makes sense. */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, mkdir, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { Readable } from 'node:stream';
@@ -89,9 +89,22 @@ describe('file', () => {
     const path = await write('size.csv', csv);
     const gz = await write('size.csv.gz', gzipSync(csv));
     const source = file({ path: [path, gz], delimiter: ',' });
-    expect(await collect(source.splits(readContext()))).toEqual([{ id: path, bytes: csv.length }, { id: gz }]);
+    expect(await collect(source.splits(readContext()))).toMatchObject([{ id: path, bytes: csv.length }, { id: gz }]);
     expect(source.name).toBe('file');
     expect(source.identity).toBe(`file:${path},${gz} delimiter=","`);
+  });
+
+  test('a split has a fingerprint that changes with its content, its size and its time', async () => {
+    const fingerprint = async (path: string) => (await collect(file({ path }).splits(readContext())))[0]?.fingerprint;
+    const path = await write('print.csv', csv);
+    const first = await fingerprint(path);
+    expect(await fingerprint(path)).toBe(first);
+    await utimes(path, new Date(0), new Date(0));
+    const touched = await fingerprint(path);
+    expect(touched).not.toBe(first);
+    await write('print.csv', csv.replace('1', '2'));
+    await utimes(path, new Date(0), new Date(0));
+    expect(await fingerprint(path)).not.toBe(touched);
   });
 
   test('takes globs, sorted, each file once, and names files as the glob does', async () => {
@@ -106,7 +119,7 @@ describe('file', () => {
     expect(await found(`${base}/b.csv`, `${base}/*.csv`)).toEqual(['b.csv', 'a.csv', 'x[1].csv']);
     expect(await found(`${base}/x[1].csv`)).toEqual(['x[1].csv']);
     for (const start of [base, join(folder, 'globs')]) {
-      expect(await collect(file({ path: `${start}/a*` }).splits(readContext()))).toEqual([
+      expect(await collect(file({ path: `${start}/a*` }).splits(readContext()))).toMatchObject([
         { id: `${start}/a.csv`, bytes: csv.length },
       ]);
     }
@@ -123,8 +136,30 @@ describe('file', () => {
     await expect(splits.next()).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
   });
 
+  test.each([
+    ['id;name\n1;a\n', 'semi.csv', ';'],
+    ['id\tname\n1\ta\n', 'tabs.csv', '\\t'],
+    ['id,name\n1,a\n', 'commas.tsv', ','],
+  ])('a header %j of %s, read as one field, is told from a file of one column', async (text, name, delimiter) => {
+    const path = await write(name, text);
+    const read = async (options: FileOptions) => {
+      const source = file(options);
+      const [split] = await collect(source.splits(readContext()));
+      return collect(source.read(split!, undefined, readContext()));
+    };
+    await expect(read({ path })).rejects.toMatchObject({
+      code: 'bad-header',
+      message: expect.stringContaining(`--delimiter '${delimiter}'`),
+    });
+    expect(await read({ path, delimiter: '!' })).toHaveLength(1);
+    expect(await read({ path, fields: ['whole'], header: true })).toHaveLength(1);
+  });
+
   test.each<[FileOptions, RegExp]>([
-    [{ path: '-' }, /standard input has no name to tell its format by: give "format"/],
+    [
+      { path: '-' },
+      /standard input has no name to tell its format by: give "format" \(csv or ndjson; on the command line --format\)/,
+    ],
     [{ path: 'a.txt' }, /a\.txt doesn't tell its format/],
     [{ path: 'a.csv', header: false }, /header: a file without a header needs "fields"/],
     [{ path: 'a.csv', fields: ['a', 'a'] }, /fields: must name each field once/],

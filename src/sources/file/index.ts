@@ -1,9 +1,11 @@
 import type { Chunk, ReadContext, ResumePoint, Source, Split } from '../../contract/index.js';
-import { ConfigError } from '../../errors.js';
+import { ConfigError, SourceError } from '../../errors.js';
 import type { ByteStream } from '../../formats/bytes.js';
 import { readCsv } from '../../formats/csv.js';
 import { readNdjson } from '../../formats/ndjson.js';
-import { fileBytes, standardInputBytes } from './file-bytes.js';
+import { BufferPool } from './buffer-pool.js';
+import { fileBytes, standardInputBytes, step } from './file-bytes.js';
+import { fingerprintOf } from './fingerprint.js';
 import { gunzipped } from './gunzip.js';
 import { type FileOptions, fileOptions } from './options.js';
 import { findFiles, isPattern, lookAt, standardInput } from './paths.js';
@@ -26,21 +28,25 @@ export function file(options: FileOptions): Source {
   const paths = typeof path === 'string' ? [path] : path;
   for (const given of paths) if (!isPattern(given)) formatOf(given, format);
 
+  const pool = new BufferPool(step);
+
   return {
     name: 'file',
     identity: identityOf(paths, { format, ...dialect }),
+    once: paths.includes(standardInput),
 
     async *splits(): AsyncGenerator<Split> {
       const files = await findFiles(paths, gzip);
       for (const { path } of files) formatOf(path, format);
       for (const { path, size, gzip } of files) {
+        const fingerprint = size === undefined ? undefined : await fingerprintOf(path);
         // How many bytes gzip holds is known only when it has been read.
-        yield size === undefined || gzip ? { id: path } : { id: path, bytes: size };
+        yield size === undefined || gzip ? { id: path, fingerprint } : { id: path, bytes: size, fingerprint };
       }
     },
 
     async *read(split: Split, from: ResumePoint | undefined, { signal }: ReadContext): AsyncGenerator<Chunk> {
-      const bytes = await openBytes(split, gzip, signal);
+      const bytes = await openBytes(split, gzip, pool, signal);
       const kind = formatOf(split.id, format);
       const delimiter = dialect.delimiter ?? kind.delimiter;
       const chunks =
@@ -48,7 +54,9 @@ export function file(options: FileOptions): Source {
           ? readNdjson(bytes, { split: split.id, from })
           : readCsv(bytes, { ...dialect, delimiter, split: split.id, from });
       for await (const chunk of chunks) {
-        yield chunk;
+        if (chunk.kind === 'csv' && !dialect.delimiter && !dialect.fields)
+          checkDelimiter(split.id, chunk.layout.fields);
+        yield recycled(chunk, pool);
         // What was decompressed ahead does not come from the file, whose reading ends by the signal itself.
         signal.throwIfAborted();
       }
@@ -58,11 +66,33 @@ export function file(options: FileOptions): Source {
   };
 }
 
-async function openBytes(split: Split, gzip: boolean | undefined, signal: AbortSignal): Promise<ByteStream> {
+/** One field whose name holds another common delimiter is a file read with the wrong one, and its table would be nonsense. */
+function checkDelimiter(path: string, fields: readonly string[]): void {
+  const other = fields.length === 1 ? /[;\t|,]/.exec(fields[0]!)?.[0] : undefined;
+  if (other === undefined) return;
+  const shown = other === '\t' ? '\\t' : other;
+  throw new SourceError(
+    'bad-header',
+    `${path}: the header is the one field ${JSON.stringify(fields[0])}: if "${shown}" stands between fields, give it as delimiter (--delimiter '${shown}'); else give the delimiter there is`,
+  );
+}
+
+/** A chunk that lies in one of the pool's buffers gives it back in the end; no other chunk lies in the same one. */
+function recycled(chunk: Chunk, pool: BufferPool): Chunk {
+  if (chunk.kind !== 'csv' || !pool.lent(chunk.data)) return chunk;
+  return { ...chunk, release: () => pool.giveBack(chunk.data) };
+}
+
+async function openBytes(
+  split: Split,
+  gzip: boolean | undefined,
+  pool: BufferPool,
+  signal: AbortSignal,
+): Promise<ByteStream> {
   if (split.id === standardInput) return gunzipped(standardInputBytes(signal), gzip, 'standard input');
   const found = await lookAt(split.id, gzip);
   const size = found.size === undefined ? undefined : Math.max(found.size, split.bytes ?? 0);
-  return gunzipped(fileBytes(split.id, size, signal), found.gzip, split.id);
+  return gunzipped(fileBytes(split.id, size, pool, signal), found.gzip, split.id);
 }
 
 interface Format {
@@ -84,7 +114,7 @@ function formatOf(path: string, format: Format['format'] | undefined): Format {
   if (named) return named;
   const what =
     path === standardInput ? 'standard input has no name to tell its format by' : `${path} doesn't tell its format`;
-  throw new ConfigError('format-unknown', `${what}: give "format" (csv or ndjson)`);
+  throw new ConfigError('format-unknown', `${what}: give "format" (csv or ndjson; on the command line --format)`);
 }
 
 /** Paths and what changes the records read from them; what has its default is left out. */

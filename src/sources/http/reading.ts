@@ -66,6 +66,9 @@ export class Reading {
   readonly #firstRow: number;
   /** Starts of the last pages, oldest first. */
   readonly #behind: ResumePoint[] = [];
+  /** Whether the next page is to show that the listing is what it was. */
+  #strict: boolean;
+  readonly #totalBefore: number | undefined;
   #row: number;
   #whole = false;
 
@@ -84,6 +87,8 @@ export class Reading {
     this.#split = split;
     this.#context = context;
     this.#readPage = pageReader(settings);
+    this.#strict = resumed !== undefined && context.strict === true;
+    this.#totalBefore = resumed?.tally.total;
     this.#firstRow = from?.row ?? 0;
     this.#row = this.#firstRow;
     context.signal.throwIfAborted();
@@ -141,8 +146,21 @@ export class Reading {
     }
     for (const failure of outcome.recovered)
       this.doctor.report(failure.code, `${label} at first ${this.#client.told(failure)}`, false);
+    this.#refuseChanged(outcome.page.total);
     this.doctor.total(outcome.page.total, label);
     return outcome.page;
+  }
+
+  /** What is written can't be written again, so that only a listing that tells the same total as before can be gone on with. */
+  #refuseChanged(total: number | undefined): void {
+    if (!this.#strict) return;
+    this.#strict = false;
+    if (total !== undefined && total === this.#totalBefore) return;
+    const told = total === undefined ? 'does not tell its total' : `tells a total of ${total}`;
+    throw new SourceError(
+      'source-changed',
+      `${this.#split} ${told}, and told ${this.#totalBefore ?? 'none'} when the run was begun: it can't be shown to be unchanged, and appending would lose or repeat records. Start a new run, use mode upsert, or resume with force`,
+    );
   }
 
   /** The chunk of a page with items, and the row numbers moved past it. */

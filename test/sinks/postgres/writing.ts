@@ -1,12 +1,12 @@
 import pg from 'pg';
 import type { Context } from '../../../src/contract/index.js';
 import { stringifyJson } from '../../../src/formats/json.js';
-import type { LedgerStatements } from '../../../src/sinks/postgres/ledger.js';
 import type { Lease, Pool } from '../../../src/sinks/postgres/pool.js';
+import type { LedgerStatements } from '../../../src/sinks/postgres/settle.js';
 import type { Mode, Target } from '../../../src/sinks/postgres/target.js';
 import { createWriter, type Writer } from '../../../src/sinks/postgres/write.js';
 
-/** A pool as small as one can be: it keeps idle connections, and closes broken ones. */
+/** A pool as small as one can be: it keeps idle connections, closes broken ones, and can't cancel. */
 export function smallPool(url: string): Pool & { readonly broken: Error[]; readonly made: pg.Client[] } {
   const idle: { client: pg.Client; lost: Error | undefined }[] = [];
   const made: pg.Client[] = [];
@@ -39,6 +39,7 @@ export function smallPool(url: string): Pool & { readonly broken: Error[]; reado
         get lost() {
           return taken.lost;
         },
+        cancel: async () => {},
         release(error) {
           if (error === undefined) {
             idle.push(taken);
@@ -67,23 +68,25 @@ async function smallLedger(client: pg.Client): Promise<LedgerStatements> {
       { text: 'SELECT pg_advisory_xact_lock_shared(hashtext($1))', values: [job] },
       { text: 'SELECT 1 / count(*) FROM ledger.epochs WHERE job = $1 AND epoch = $2', values: [job, epoch] },
     ],
-    settle: (spans, rejects) => ({
-      text: `WITH s AS (
+    settle: (spans, rejects) => [
+      {
+        text: `WITH s AS (
           INSERT INTO ledger.spans SELECT split, "from", rows
           FROM jsonb_to_recordset($1) AS x(split text, "from" int, rows int))
         INSERT INTO ledger.rejects SELECT split, row, code, reason, "column", decode(record, 'hex')
         FROM jsonb_to_recordset($2) AS x(split text, row int, code text, reason text, "column" text, record text)`,
-      values: [
-        JSON.stringify(spans),
-        JSON.stringify(
-          rejects.map((reject) => ({
-            ...reject,
-            // Text of the database can't hold what a record may: a NUL, half of a surrogate pair.
-            record: Buffer.from(stringifyJson(reject.record) ?? '').toString('hex'),
-          })),
-        ),
-      ],
-    }),
+        values: [
+          JSON.stringify(spans),
+          JSON.stringify(
+            rejects.map((reject) => ({
+              ...reject,
+              // Text of the database can't hold what a record may: a NUL, half of a surrogate pair.
+              record: Buffer.from(stringifyJson(reject.record) ?? '').toString('hex'),
+            })),
+          ),
+        ],
+      },
+    ],
   };
 }
 

