@@ -43,3 +43,11 @@ export class NotWritten extends SluiceError {
 export class InDoubt extends SluiceError {
   override readonly name = 'InDoubt';
 }
+
+/** What a person is told of anything that was thrown. Node.js leaves the message of some errors empty, such as that of a connection refused on every address of a host. */
+export function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.message !== '') return error.message;
+  if (error instanceof AggregateError) return [...new Set(error.errors.map(messageOf))].join('; ');
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+}

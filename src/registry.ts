@@ -25,6 +25,10 @@ export const sources: Readonly<Record<string, () => Promise<Component<Source>>>>
     const { http, httpOptions } = await import('./sources/http/index.js');
     return component(httpOptions, http);
   },
+  rejects: async () => {
+    const { replay, replayOptions } = await import('./sources/rejects/index.js');
+    return component(replayOptions, replay);
+  },
 };
 
 /** Every sink by name, loaded when asked for. */

@@ -1,5 +1,5 @@
 import type { CsvLayout, Span } from './chunk.js';
-import type { Cell, Refusal } from './record.js';
+import type { Cell, Refusal, Reject } from './record.js';
 
 /** A piece of CSV bytes within a batch: records `[first, last)` of a chunk. */
 export interface CsvPiece {
@@ -25,7 +25,7 @@ export interface Batch {
   readonly bytes: number;
   /** The ranges that are settled when this batch is, in row order. */
   readonly spans: readonly Span[];
-  /** Target columns, in the order of `cells`. */
+  /** Target columns, in the order of `cells`: of the plan's columns and others. Batches of other files may have others. */
   readonly columns: readonly string[];
   /** True when cells are the database's own text form (CSV): a string then is never JSON-quoted or reinterpreted. */
   readonly textual: boolean;
@@ -35,6 +35,8 @@ export interface Batch {
   readonly refused: ReadonlyMap<number, Refusal>;
   /** Rows that are not written because the source gave them before. */
   readonly duplicates: ReadonlySet<number>;
+  /** The run whose rejects these rows were: the ledger notes by their `origin` which of them are written. */
+  readonly replayOf?: string | undefined;
   /**
    * Fills `into` (one slot a column) with the cells of a row; slots of missing fields become undefined.
    * Returns a refusal when this row can't be read or mapped: `into` then has no meaning.
@@ -42,7 +44,7 @@ export interface Batch {
    */
   cells(row: number, into: Cell[]): Refusal | undefined;
   /** Where a row stands and the record as read, for a reject. */
-  origin(row: number): { readonly split: string; readonly row: number; readonly record: unknown };
+  origin(row: number): Pick<Reject, 'split' | 'row' | 'record' | 'csv'>;
   /** Rows `[from, to)` as a batch of their own, refusals and duplicates with them. */
   part(from: number, to: number): Batch;
   /** The same batch with more rows refused. */

@@ -82,6 +82,11 @@ export interface Ledger {
   settle?(spans: readonly Span[], rejects: readonly Reject[], context: Context): Promise<void>;
   /** Rejects of a run, in the order of splits and rows. */
   rejects(run: string, signal: AbortSignal): AsyncIterable<Reject>;
+  /**
+   * Which rejects of a run were written since, by replays of it; in the order of splits and rows. A ledger that has this
+   * refuses, batch by batch, to settle such a reject a second time.
+   */
+  replayed?(run: string, signal: AbortSignal): AsyncIterable<Pick<Reject, 'split' | 'row'>>;
   /** Notes how the run ended; a complete one is compacted. */
   finish(status: RunStatus, context: Context): Promise<void>;
   /** Newest first. */

@@ -17,7 +17,7 @@ export interface SinkTraits {
 
 /** What is about to arrive, known before the first row is sent. */
 export interface Intake {
-  /** Target columns the mapping yields, in order; of records without a mapping, every field seen in the sample. */
+  /** Target columns the mapping yields, in order; of records without a mapping, every field seen in the sample. None when nothing is known. */
   readonly columns: readonly string[];
   /** The first rows, as cells in the order of `columns`. At most 1,000; may be empty. */
   readonly sample: readonly (readonly Cell[])[];
@@ -31,6 +31,8 @@ export interface Intake {
 export interface SinkPlan {
   /** Those of the intake's columns that will be written, in the order of the intake. */
   readonly columns: readonly string[];
+  /** Columns of the target beyond the intake's that could be written too: a record may have such a field later on. */
+  readonly others?: readonly string[];
   /** Connections, or whatever holds one batch each, that the target has free for us; undefined when it has no such bound. */
   readonly free?: number;
   /** What would be executed, for a person to read: statements, calls. */
@@ -49,6 +51,36 @@ export interface WriteResult {
   readonly duplicate: number;
   /** Rows refused, those of `batch.refused` included. */
   readonly rejects: readonly Reject[];
+}
+
+/** A value, or a whole row, that is not in the target as it was written. Values are the target's text, cut at 1,000 characters. */
+export interface Difference {
+  /** The key's columns, or, where rows have no key, every column compared. */
+  readonly key: Readonly<Record<string, string | null>>;
+  /** The column that differs; null when the row is not there at all. */
+  readonly column: string | null;
+  readonly expected: string | null;
+  readonly found: string | null;
+}
+
+/** What is asked of a comparison. */
+export interface Compared {
+  /** False when only the presence of the keys is asked for. */
+  readonly values: boolean;
+  /** The target may have kept rows of its own in place of some of these, as mode ignore does. */
+  readonly kept: boolean;
+}
+
+/** How records compare with the target. */
+export interface Comparison {
+  /** Records that were held against the target. */
+  readonly compared: number;
+  /** Rows, or keys, that are not there. */
+  readonly missing: number;
+  /** Rows that are there with other values. */
+  readonly different: number;
+  /** At most 20 of them, in the order of the key. */
+  readonly differences: readonly Difference[];
 }
 
 /**
@@ -70,8 +102,8 @@ export type RunStatus =
   | 'interrupted';
 
 /**
- * Where records go. Life: `plan` once, `open` once (not in a dry run), `write` many times in parallel, then disposed,
- * whatever happened.
+ * Where records go. Life: `plan` once, or before that once without columns where `key` is not known yet; `open` once (not
+ * in a dry run); `write` many times in parallel; then disposed, whatever happened.
  */
 export interface Sink extends AsyncDisposable {
   /** The name users know it by: `postgres`. */
@@ -79,11 +111,14 @@ export interface Sink extends AsyncDisposable {
   /** What is written, without secrets: server, database, table, mode and key; part of the job's identity. */
   readonly identity: string;
   readonly traits: SinkTraits;
-  /** Target columns that tell records apart, where there are any. */
+  /** Target columns that tell records apart, where there are any; a sink that rewrites may know them only after `plan`. */
   readonly key?: readonly string[];
   /** The ledger the sink keeps itself, in the transaction of each batch. */
   readonly ledger?: Ledger;
-  /** Connects and matches the intake with the target. Throws SinkError that names the column and the remedy. */
+  /**
+   * Connects and matches the intake with the target; of an intake without columns, sees whether the target could be
+   * written. Throws SinkError that names the column and the remedy.
+   */
   plan(intake: Intake, context: Context): Promise<SinkPlan>;
   /** Makes ready what `plan` promised: creates the table if asked to. */
   open(context: Context): Promise<void>;
@@ -93,6 +128,17 @@ export interface Sink extends AsyncDisposable {
    * Throws NotWritten (nothing of the batch landed) or InDoubt (some or all of it may have).
    */
   write(batch: Batch, context: Context): Promise<WriteResult>;
+  /**
+   * Rows in the target now. Only where each record written adds a row, so that their number tells what is there.
+   */
+  readonly count?: (context: Context) => Promise<number>;
+  /**
+   * Holds the rows of all batches, those refused or duplicate left out, against what the target has, in the target itself:
+   * values are compared as the target holds them, missing fields not at all. Where rows have a key, the target's row must be
+   * one of those given with that key. Called after `open`, one call at a time. Changes and locks no row.
+   * @throws as `write`, for `classify`; nothing is left behind, and it may be called again.
+   */
+  compare?(batches: AsyncIterable<Batch>, wanted: Compared, context: Context): Promise<Comparison>;
   /** Pure; by codes (SQLSTATE, errno), never by message text. */
   classify(error: unknown): FailureClass;
 }

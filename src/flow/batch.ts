@@ -1,4 +1,4 @@
-import type { Batch, Cell, Chunk, CsvBytes, CsvChunk, Refusal, ResumePoint, Span } from '../contract/index.js';
+import type { Batch, Cell, Chunk, CsvBytes, CsvChunk, Refusal, Reject, ResumePoint, Span } from '../contract/index.js';
 import { asBuffer, recordText } from '../formats/bytes.js';
 import { parseCsvRecord } from '../formats/csv-record.js';
 import type { CsvMapper, Mapper } from './mapping.js';
@@ -12,9 +12,28 @@ export interface Slice {
   readonly start: ResumePoint;
   /** For CSV chunks: how this layout's fields become cells. */
   readonly csv?: CsvMapper;
+  /** For chunks whose memory is to be given back. */
+  readonly lifetime?: Lifetime;
 }
 
-/** A batch over slices of chunks: nothing is copied until a sink asks for it. */
+/** Counts the rows of a chunk that are still to be settled, and releases the chunk with the last. */
+export class Lifetime {
+  readonly #release: () => void;
+  #left: number;
+
+  constructor(rows: number, release: () => void) {
+    this.#left = rows;
+    this.#release = release;
+  }
+
+  settle(rows: number): void {
+    if (rows === 0) return;
+    this.#left -= rows;
+    if (this.#left === 0) this.#release();
+  }
+}
+
+/** A batch over slices of chunks, all of one kind and layout: nothing is copied until a sink asks for it. */
 export class SlicedBatch implements Batch {
   readonly rows: number;
   readonly bytes: number;
@@ -29,10 +48,10 @@ export class SlicedBatch implements Batch {
   /** The slice of the row asked for last: rows are mostly asked for in order. */
   #at = 0;
 
-  constructor(slices: readonly Slice[], mapper: Mapper, textual: boolean, refused?: ReadonlyMap<number, Refusal>) {
+  constructor(slices: readonly Slice[], mapper: Mapper, refused?: ReadonlyMap<number, Refusal>) {
     this.#slices = slices;
     this.#mapper = mapper;
-    this.textual = textual;
+    this.textual = mapper.keepsText && slices[0]?.chunk.kind === 'csv';
     const starts: number[] = [];
     const defective = new Map<number, Refusal>();
     const duplicates = new Set<number>();
@@ -52,8 +71,14 @@ export class SlicedBatch implements Batch {
     this.duplicates = duplicates;
   }
 
+  /** To be called once a batch, or a part of one, is settled: its rows must not be looked at any more. */
+  static release(batch: Batch): void {
+    if (!(batch instanceof SlicedBatch)) return;
+    for (const { lifetime, first, last } of batch.#slices) lifetime?.settle(last - first);
+  }
+
   get columns(): readonly string[] {
-    return this.#mapper.columns;
+    return this.#slices[0]?.csv?.columns ?? this.#mapper.columns;
   }
 
   get spans(): readonly Span[] {
@@ -95,9 +120,15 @@ export class SlicedBatch implements Batch {
     return refusal ?? csv!.cells(this.#fields, into);
   }
 
-  origin(row: number): { split: string; row: number; record: unknown } {
+  get replayOf(): string | undefined {
+    return this.#slices[0]?.chunk.replay?.run;
+  }
+
+  origin(row: number): Pick<Reject, 'split' | 'row' | 'record' | 'csv'> {
     const { chunk, index } = this.#find(row);
-    const place = { split: chunk.span.split, row: chunk.span.from + index };
+    const { split, from } = chunk.span;
+    const stood = chunk.replay?.origins[index] ?? { split, row: from + index };
+    const place = chunk.kind === 'csv' ? { ...stood, csv: chunk.layout } : stood;
     const defect = chunk.defects?.get(index);
     if (defect?.kind === 'malformed') return { ...place, record: defect.record };
     if (chunk.kind === 'records') return { ...place, record: chunk.records[index] };
@@ -114,11 +145,11 @@ export class SlicedBatch implements Batch {
     }
     const refused = new Map<number, Refusal>();
     for (const [row, refusal] of this.refused) if (row >= from && row < to) refused.set(row - from, refusal);
-    return new SlicedBatch(slices, this.#mapper, this.textual, refused);
+    return new SlicedBatch(slices, this.#mapper, refused);
   }
 
   refuse(refusals: ReadonlyMap<number, Refusal>): Batch {
-    return new SlicedBatch(this.#slices, this.#mapper, this.textual, new Map([...this.refused, ...refusals]));
+    return new SlicedBatch(this.#slices, this.#mapper, new Map([...this.refused, ...refusals]));
   }
 
   #find(row: number): { chunk: Chunk; csv: CsvMapper | undefined; index: number } {

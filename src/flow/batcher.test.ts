@@ -39,7 +39,7 @@ async function batches(
     start = chunk.span.next;
   }
   channel.close();
-  const batcher = new Batcher(channel, compileMapper(undefined, ['n'], false), false, { ...size, age: 1_000 });
+  const batcher = new Batcher(channel, compileMapper(undefined, ['n'], false), { ...size, age: 1_000 });
   const all: Batch[] = [];
   for (let batch = await batcher.next(never); batch; batch = await batcher.next(never)) all.push(batch);
   return { batches: all, batcher };
@@ -113,7 +113,7 @@ describe('Batcher', () => {
 
   test('does not keep rows waiting longer than their age', async () => {
     const channel = new ByteChannel<Arrival>(1e9);
-    const batcher = new Batcher(channel, compileMapper(undefined, ['n'], false), false, {
+    const batcher = new Batcher(channel, compileMapper(undefined, ['n'], false), {
       rows: 10,
       bytes: 1e9,
       age: 20,
@@ -127,7 +127,7 @@ describe('Batcher', () => {
 
   test('gives what came before the source failed, then the failure', async () => {
     const channel = new ByteChannel<Arrival>(1e9);
-    const batcher = new Batcher(channel, compileMapper(undefined, ['n'], false), false, {
+    const batcher = new Batcher(channel, compileMapper(undefined, ['n'], false), {
       rows: 10,
       bytes: 1e9,
       age: 1_000,

@@ -1,5 +1,5 @@
 import type { Batch, Chunk, ResumePoint } from '../contract/index.js';
-import { type Slice, SlicedBatch, sliceBytes } from './batch.js';
+import { type Lifetime, type Slice, SlicedBatch, sliceBytes } from './batch.js';
 import type { ByteChannel } from './channel.js';
 import type { CsvMapper, Mapper } from './mapping.js';
 
@@ -21,6 +21,7 @@ export interface Arrival {
   /** The rows of the chunk that are to be written: `[first, last)`. */
   readonly first: number;
   readonly last: number;
+  readonly lifetime?: Lifetime;
 }
 
 /** Cuts batches out of chunks, by rows, bytes and age, and counts why. One caller at a time. */
@@ -28,7 +29,6 @@ export class Batcher {
   readonly cuts: Record<CutReason, number> = { rows: 0, bytes: 0, age: 0, layout: 0, end: 0 };
   readonly #channel: ByteChannel<Arrival>;
   readonly #mapper: Mapper;
-  readonly #textual: boolean;
   readonly #size: BatchSize;
   /** What is left of the chunk that the last cut went through. */
   #rest: Slice | undefined;
@@ -38,10 +38,9 @@ export class Batcher {
   #bornAt = 0;
   #layout: { readonly of: Chunk; readonly csv: CsvMapper } | undefined;
 
-  constructor(channel: ByteChannel<Arrival>, mapper: Mapper, textual: boolean, size: BatchSize) {
+  constructor(channel: ByteChannel<Arrival>, mapper: Mapper, size: BatchSize) {
     this.#channel = channel;
     this.#mapper = mapper;
-    this.#textual = textual;
     this.#size = size;
   }
 
@@ -87,15 +86,15 @@ export class Batcher {
 
   #cut(reason: CutReason): Batch {
     this.cuts[reason] += 1;
-    const batch = new SlicedBatch(this.#slices, this.#mapper, this.#textual);
+    const batch = new SlicedBatch(this.#slices, this.#mapper);
     this.#slices = [];
     this.#rows = 0;
     this.#bytes = 0;
     return batch;
   }
 
-  #slice({ chunk, start, first, last }: Arrival): Slice {
-    const slice = { chunk, first, last, start };
+  #slice({ chunk, start, first, last, lifetime }: Arrival): Slice {
+    const slice = { chunk, first, last, start, lifetime };
     return chunk.kind === 'csv' ? { ...slice, csv: this.#csvMapper(chunk) } : slice;
   }
 

@@ -30,9 +30,9 @@ export async function begin(
     } catch (error) {
       if (!wait || !(error instanceof SluiceError) || error.code !== 'job-held') throw error;
       if (!told) tell(error);
+      if (until.aborted) return undefined;
       await sleep(look, undefined, { signal: until }).catch(() => {});
       signal.throwIfAborted();
-      if (until.aborted) return undefined;
     }
   }
 }

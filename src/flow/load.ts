@@ -10,35 +10,42 @@ import type {
   Report,
   RunRequest,
   RunStatus,
+  Verified,
   WriteResult,
 } from '../contract/index.js';
-import { ConfigError, SluiceError } from '../errors.js';
+import { ConfigError, InDoubt, messageOf, SluiceError } from '../errors.js';
 import { fixed } from '../gate/fixed.js';
 import { Limiter } from '../gate/limiter.js';
 import { mayBeAlive, thisHolder } from '../ledger/holder.js';
 import { progressOf, type SplitProgress } from '../ledger/progress.js';
 import { RejectFile } from '../rejects/reject-file.js';
 import { Tally } from '../telemetry/tally.js';
+import { SlicedBatch } from './batch.js';
 import { type Arrival, Batcher } from './batcher.js';
 import { begin } from './begin.js';
 import { ByteChannel } from './channel.js';
 import { Coverage } from './coverage.js';
 import { dispatch } from './dispatch.js';
+import { KeyOrder } from './key-order.js';
 import { LoadError } from './load-error.js';
 import { type ColumnSpec, compileKey } from './mapping.js';
 import { checkOptions, type DryRun, type LoadOptions, type Settings } from './options.js';
-import { jobId, type Prepared, prepare } from './prepare.js';
+import { jobId, type Prepared, prepare, sampleRows } from './prepare.js';
 import { listSplits, readSource } from './reader.js';
 import { writeReport } from './report.js';
 import { refuseChanged, unsettled } from './resume.js';
 import { newRunName } from './run-name.js';
 import { Stop } from './stop.js';
+import { Verification, verifyFault } from './verify.js';
 import { writeBatch } from './writer.js';
 
+const mebibyte = 1024 * 1024;
 /** Bytes that may lie between reader and batcher. */
-const channelBytes = 8 * 1024 * 1024;
-/** Bytes a batch at most; a sink may ask for less. */
-const batchBytes = 1024 * 1024;
+const channelBytes = 4 * mebibyte;
+/** Bytes of batches in flight, all workers together, as far as none has less than the least or more than the most. */
+const bytesInFlight = 8 * mebibyte;
+const leastBatchBytes = mebibyte / 4;
+const mostBatchBytes = 4 * mebibyte;
 /** Milliseconds a row waits for others of its batch. */
 const batchAge = 250;
 /** A batch that meets a fault of the moment is tried again for a minute. */
@@ -86,10 +93,14 @@ class Run {
   #rejects: RejectFile | undefined;
   /** Reading was ended before the source had. */
   #cutShort = false;
+  readonly #verification: Verification | undefined;
+  #verified: Verified | undefined;
+  #readAgain: () => AsyncIterable<Arrival> = noArrivals;
 
   constructor(options: LoadOptions) {
     this.#options = options;
     this.#settings = checkOptions(options);
+    this.#verification = Verification.of(options.verify ?? 'none', options.source, options.sink);
     this.#stop = new Stop(options.signal, options.drain);
     this.#limiter = new Limiter(fixed(this.#settings.workers));
     this.#context = {
@@ -127,7 +138,7 @@ class Run {
       source: source.identity,
       sink: sink.identity,
       columns: plan.columns.map((column) => ({ column, from: describeColumn(column, columns) })),
-      sampled,
+      sampled: Math.min(sampled, sampleRows),
       workers: this.#workers(plan.free),
       statements: plan.statements,
       notes: plan.notes,
@@ -155,13 +166,15 @@ class Run {
     this.#limiter = new Limiter(fixed(this.#workers(prepared.plan.free)));
     const beating = this.#ledger && setInterval(() => void this.#beat(), heartbeatEvery);
     try {
+      await this.#verification?.begin(this.#context);
       await this.#pump(prepared);
+      if (this.#stop.cause === undefined) this.#reconcile();
+      if (this.#stop.cause === undefined && !this.#cutShort) await this.#verify(prepared);
     } catch (error) {
       this.#stop.halt(error, grace);
     } finally {
       clearInterval(beating);
     }
-    if (this.#stop.cause === undefined) this.#reconcile();
     await this.#ledger?.finish(this.#status(), this.#context);
   }
 
@@ -221,8 +234,10 @@ class Run {
     await this.#clearRejects();
     if (!checkpoint.resumed) return true;
     this.#context.log.info({ run: checkpoint.run, epoch: checkpoint.epoch }, 'the run is gone on with');
-    for await (const reject of this.#ledger.rejects(checkpoint.run, this.#stop.writing))
+    for await (const reject of this.#ledger.rejects(checkpoint.run, this.#stop.writing)) {
       this.#rejects?.append([reject]);
+      this.#verification?.rejected([reject]);
+    }
     return true;
   }
 
@@ -231,16 +246,21 @@ class Run {
       await this.#ledger?.heartbeat(this.#context);
     } catch (error) {
       // A server that can't be reached is the batches' to find out; a run taken over is over.
-      if (this.#options.sink.classify(error) === 'fatal') this.#stop.halt(error, grace);
+      const { sink } = this.#options;
+      const over = sink.ledger === undefined ? error instanceof SluiceError : sink.classify(error) === 'fatal';
+      if (over) this.#stop.halt(error, grace);
     }
   }
 
   async #prepare(before?: Checkpoint): Promise<Prepared> {
     const { source, sink, columns, ignoreExtra = false, force = false } = this.#options;
+    await this.#findKey();
     const reading: ReadContext = {
       ...this.#context,
       signal: this.#stop.reading,
       limit: this.#settings.limit,
+      ledger: this.#ledger,
+      skipped: (rows) => this.#count(rows, rows),
       strict: before !== undefined && !sink.traits.rewrites && !force,
       keyOf: sink.key && sink.key.length > 0 ? compileKey(columns, sink.key) : undefined,
       problem: (problem) => {
@@ -249,29 +269,41 @@ class Run {
       },
     };
     const splits = await listSplits(source, reading, this.#tally);
-    if (before !== undefined && !force) refuseChanged(splits, before);
+    // Stopped while the splits were listed, they are not all here; nothing will be read.
+    if (before !== undefined && !force && !this.#stop.reading.aborted) refuseChanged(splits, before);
     const progress = progressOf(before?.spans ?? []);
     for (const [split, { point }] of progress) {
       this.#coverage.read(split, point?.row ?? 0);
       this.#passedUnread += point?.row ?? 0;
     }
     const arrivals = readSource(source, splits, progress, reading, this.#tally);
+    // What is wrong with the source was told the first time.
+    this.#readAgain = () =>
+      readSource(source, splits, new Map(), { ...reading, strict: false, problem() {} }, new Tally());
     const known = before?.columns ?? [];
     return await prepare(arrivals, splits, sink, columns, ignoreExtra, known, this.#context);
   }
 
-  async #pump({ arrivals, mapper, textual }: Prepared): Promise<void> {
-    const { traits } = this.#options.sink;
+  /** The source is to judge its first records by the key already, and that may be the target's own. */
+  async #findKey(): Promise<void> {
+    const { sink, ignoreExtra = false } = this.#options;
+    if (sink.key !== undefined || !sink.traits.rewrites) return;
+    await sink.plan({ columns: [], sample: [], textual: false, ignoreExtra }, this.#context);
+  }
+
+  async #pump({ arrivals, mapper }: Prepared): Promise<void> {
+    const { traits, key } = this.#options.sink;
     const channel = new ByteChannel<Arrival>(channelBytes);
-    const batcher = new Batcher(channel, mapper, textual, {
+    const batcher = new Batcher(channel, mapper, {
       rows: Math.min(this.#settings.batchRows, traits.maxBatchRows),
-      bytes: Math.min(batchBytes, traits.maxBatchBytes),
+      bytes: Math.min(batchBytes(this.#limiter.limit), traits.maxBatchBytes),
       age: batchAge,
     });
     const fed = this.#feed(arrivals, channel);
     await dispatch(
       batcher,
       this.#limiter,
+      traits.rewrites && key && key.length > 0 ? new KeyOrder(key) : undefined,
       this.#stop.dispatching,
       (batch) => this.#write(batch),
       (error) => this.#stop.halt(error, grace),
@@ -285,11 +317,13 @@ class Run {
       this.#count(this.#passedUnread, this.#passedUnread);
       for await (const arrival of arrivals) {
         const { split, from, rows } = arrival.chunk.span;
+        this.#verification?.seen(arrival);
         let left = 0;
         for (const part of unsettled(arrival, this.#before.get(split)?.settled)) {
           await channel.put(part, this.#stop.dispatching);
           left += part.last - part.first;
         }
+        arrival.lifetime?.settle(rows - left);
         this.#count(rows, rows - left);
         this.#coverage.read(split, from + rows);
       }
@@ -320,12 +354,37 @@ class Run {
     });
   }
 
-  #settled(part: Batch, result: WriteResult): void {
+  async #settled(part: Batch, result: WriteResult): Promise<void> {
+    const { sink, ledger } = this.#options;
+    // Rows are durable by now. What is lost between them and this is written once more.
+    if (sink.ledger === undefined) await ledger?.settle?.(part.spans, result.rejects, this.#context);
     this.#tally.settled(part, result);
     this.#coverage.settle(part.spans);
     this.#rejects?.append(result.rejects);
+    this.#verification?.rejected(result.rejects);
+    SlicedBatch.release(part);
     const { rejectedInAll: rejected, read } = this.#tally;
     if (this.#settings.budget.exceeded(rejected, read)) this.#stop.halt(new TooManyRejects(rejected, read), grace);
+  }
+
+  /** Reads back what was written: what is missing or different fails the run. */
+  async #verify({ mapper }: Prepared): Promise<void> {
+    const signal = this.#stop.reading;
+    try {
+      this.#verified = await this.#verification?.verify({
+        mapper,
+        readAgain: this.#readAgain,
+        passedUnread: this.#passedUnread,
+        once: this.#options.source.once ?? false,
+        tally: this.#tally,
+        context: { ...this.#context, signal },
+      });
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      this.#cutShort = true;
+    }
+    const fault = this.#verified && verifyFault(this.#verified);
+    if (fault) this.#stop.halt(fault, 0);
   }
 
   #workers(free: number | undefined): number {
@@ -417,6 +476,7 @@ class Run {
       retries,
       workers: this.#limiter.limit,
       problems,
+      ...(this.#verified && { verify: this.#verified }),
       runDir: runDir ?? null,
       rejectsFile: this.#rejects?.whole ? this.#rejects.path : null,
       startedAt: this.#startedAt.toISOString(),
@@ -428,7 +488,8 @@ class Run {
   #error(status: RunStatus): Report['error'] {
     const { cause } = this.#stop;
     if (cause !== undefined) {
-      const code = status === 'interrupted' ? 'interrupted' : cause instanceof SluiceError ? cause.code : 'unexpected';
+      const interrupted = status === 'interrupted' && !(cause instanceof InDoubt);
+      const code = interrupted ? 'interrupted' : cause instanceof SluiceError ? cause.code : 'unexpected';
       return { code, message: messageOf(cause) };
     }
     if (status !== 'incomplete') return null;
@@ -455,7 +516,14 @@ class TooManyRejects extends SluiceError {
   }
 }
 
+async function* noArrivals(): AsyncGenerator<never, void, void> {}
+
 const silent: Log = { debug() {}, info() {}, warn() {} };
+
+/** Few workers are given large batches, for each ends in a commit that nothing else fills the wait of. */
+function batchBytes(workers: number): number {
+  return Math.min(mostBatchBytes, Math.max(leastBatchBytes, Math.floor(bytesInFlight / workers)));
+}
 
 function describeColumn(column: string, columns: LoadOptions['columns']): string {
   if (columns === undefined) return column;
@@ -463,8 +531,4 @@ function describeColumn(column: string, columns: LoadOptions['columns']): string
   const spec: ColumnSpec = columns[column] ?? column;
   if (typeof spec === 'string') return spec;
   return 'value' in spec ? `the constant ${JSON.stringify(spec.value)}` : (spec.from ?? column);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

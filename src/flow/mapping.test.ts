@@ -57,6 +57,13 @@ describe('a mapping', () => {
     ]);
   });
 
+  test('names the fields of a file that lacks one, and what to do', () => {
+    const mapper = compileMapper({ id: 'nr' }, ['id'], false);
+    expect(() => mapper.ofLayout(layout('id', 'name'))).toThrow(
+      /"nr", but the file's fields are id, name\. Name one of these as column=field \(--columns\)/,
+    );
+  });
+
   test('may be a function, whose failure refuses the record only', () => {
     const columns = (record: Row): Row => {
       if (record.a === undefined) throw new Error('no a');
@@ -114,6 +121,13 @@ describe('compileKey', () => {
     expect(key({ meta: { id: 1 }, c: 'x' })).toBe(key({ meta: { id: 1 }, c: 'x', d: 2 }));
     expect(key({ meta: { id: 1 }, c: 'x' })).not.toBe(key({ meta: { id: 1 }, c: 'y' }));
     expect(key({ c: 'x' })).toBeUndefined();
+  });
+
+  test('knows no key of a record that the mapping function fails on', () => {
+    const key = compileKey((record) => ({ id: (record.n as Row).x }), ['id']);
+    expect(key({ n: { x: 1 } })).toBeDefined();
+    expect(key({})).toBeUndefined();
+    expect(compileKey(() => undefined as never, ['id'])({ id: 1 })).toBeUndefined();
   });
 
   test('reads odd names as they are', () => {

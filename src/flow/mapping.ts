@@ -1,5 +1,5 @@
-import type { Cell, Chunk, CsvLayout, Refusal, Row } from '../contract/index.js';
-import { ConfigError } from '../errors.js';
+import type { Cell, CsvLayout, Refusal, Row } from '../contract/index.js';
+import { ConfigError, messageOf } from '../errors.js';
 import { isLosslessNumber, JsonText, stringifyJson } from '../formats/json.js';
 import { compilePath } from '../formats/path.js';
 
@@ -20,8 +20,12 @@ export type ColumnSpec =
 /** Target column -> what it is filled with; or a function that makes the row to write out of a record. */
 export type Columns = Readonly<Record<string, ColumnSpec>> | ((record: Row) => Row);
 
+/** What a mapping needs to know of a file. */
+export type Fields = Pick<CsvLayout, 'fields'>;
+
 /** Fills cells from parsed CSV fields of one layout. */
 export interface CsvMapper {
+  readonly columns: readonly string[];
   /** Field i is column i, unchanged: the bytes may be passed on without being parsed. */
   readonly direct: boolean;
   cells(fields: readonly (string | null)[], into: Cell[]): Refusal | undefined;
@@ -29,23 +33,17 @@ export interface CsvMapper {
 
 /** Makes the cells of the planned columns out of records. */
 export interface Mapper {
+  /** Of records; a layout may have its own. */
   readonly columns: readonly string[];
+  /** Cells made of CSV fields are the database's own text form. A function returns JavaScript values. */
+  readonly keepsText: boolean;
   ofRecord(record: Row, into: Cell[]): Refusal | undefined;
   /** @throws ConfigError when the layout lacks a field the mapping names, or has one that nothing would take. */
-  ofLayout(layout: CsvLayout): CsvMapper;
-}
-
-/** Whether the cells of such a chunk are the database's own text form. A function returns JavaScript values. */
-export function isTextual(chunk: Chunk, columns: Columns | undefined): boolean {
-  return chunk.kind === 'csv' && typeof columns !== 'function';
+  ofLayout(layout: Fields): CsvMapper;
 }
 
 /** Every target column a mapping yields for these rows; without a mapping, every field seen, in order of appearance. */
-export function columnNames(
-  columns: Columns | undefined,
-  layouts: readonly CsvLayout[],
-  rows: readonly Row[],
-): string[] {
+export function columnNames(columns: Columns | undefined, layouts: readonly Fields[], rows: readonly Row[]): string[] {
   if (columns !== undefined && typeof columns !== 'function') return inFileOrder(columns, layouts[0]);
   const names = new Set<string>();
   if (columns === undefined) for (const layout of layouts) for (const field of layout.fields) names.add(field);
@@ -54,7 +52,7 @@ export function columnNames(
 }
 
 /** A mapping that takes every field of the file once is put in the file's order, so that its bytes can be passed on. */
-function inFileOrder(columns: Readonly<Record<string, ColumnSpec>>, layout: CsvLayout | undefined): string[] {
+function inFileOrder(columns: Readonly<Record<string, ColumnSpec>>, layout: Fields | undefined): string[] {
   const names = Object.keys(columns);
   if (layout === undefined) return names;
   const byField = new Map(names.map((name) => [plainField(name, columns[name]!), name]));
@@ -70,49 +68,70 @@ function plainField(column: string, spec: ColumnSpec): string | undefined {
   return spec.from ?? column;
 }
 
-/** Compiles what fills `accepted`, those of the mapping's columns that the target takes. */
-export function compileMapper(columns: Columns | undefined, accepted: readonly string[], ignoreExtra: boolean): Mapper {
-  if (columns === undefined) return byName(accepted, ignoreExtra);
-  if (typeof columns === 'function') return byFunction(columns, accepted, ignoreExtra);
+/**
+ * Compiles what fills `accepted`, those of the mapping's columns that the target takes; where names match names, a field
+ * seen later may fill one of `others`.
+ */
+export function compileMapper(
+  columns: Columns | undefined,
+  accepted: readonly string[],
+  ignoreExtra: boolean,
+  others: readonly string[] = [],
+): Mapper {
+  if (columns === undefined) return byName(accepted, others, ignoreExtra);
+  if (typeof columns === 'function') return byFunction(columns, accepted, others, ignoreExtra);
   return bySpecs(columns, accepted);
 }
 
-function byName(accepted: readonly string[], ignoreExtra: boolean): Mapper {
-  const ofRecord = pickByName(accepted, ignoreExtra);
+function byName(accepted: readonly string[], others: readonly string[], ignoreExtra: boolean): Mapper {
+  const all = [...accepted, ...others];
+  const known = new Set(all);
   return {
-    columns: accepted,
-    ofRecord,
+    columns: all,
+    keepsText: true,
+    ofRecord: pickByName(accepted, others, ignoreExtra),
     ofLayout(layout) {
-      const extra = layout.fields.filter((field) => !accepted.includes(field));
+      const extra = layout.fields.filter((field) => !known.has(field));
       if (extra.length > 0 && !ignoreExtra) {
         throw new ConfigError(
           'unknown-field',
           `a file has fields that were not planned for: ${extra.join(', ')}. Map them with columns, or ignore extra fields`,
         );
       }
+      // In the file's order, so that its bytes can be passed on.
+      const taken = layout.fields.filter((field) => known.has(field));
+      const columns = [...taken, ...accepted.filter((name) => !layout.fields.includes(name))];
       return fromIndexes(
-        accepted.map((name) => layout.fields.indexOf(name)),
+        columns,
+        columns.map((name) => layout.fields.indexOf(name)),
         layout,
       );
     },
   };
 }
 
-function byFunction(map: (record: Row) => Row, accepted: readonly string[], ignoreExtra: boolean): Mapper {
-  const pick = pickByName(accepted, ignoreExtra);
+function byFunction(
+  map: (record: Row) => Row,
+  accepted: readonly string[],
+  others: readonly string[],
+  ignoreExtra: boolean,
+): Mapper {
+  const columns = [...accepted, ...others];
+  const pick = pickByName(accepted, others, ignoreExtra);
   const ofRecord = (record: Row, into: Cell[]): Refusal | undefined => {
     let row: Row;
     try {
-      row = map(record);
+      row = mapRow(map, record);
     } catch (error) {
-      return { code: 'mapping-failed', reason: error instanceof Error ? error.message : String(error) };
+      return { code: 'mapping-failed', reason: messageOf(error) };
     }
     return pick(row, into);
   };
   return {
-    columns: accepted,
+    columns,
+    keepsText: false,
     ofRecord,
-    ofLayout: (layout) => ({ direct: false, cells: (fields, into) => ofRecord(csvRow(layout, fields), into) }),
+    ofLayout: (layout) => ({ columns, direct: false, cells: (fields, into) => ofRecord(csvRow(layout, fields), into) }),
   };
 }
 
@@ -121,6 +140,7 @@ function bySpecs(columns: Readonly<Record<string, ColumnSpec>>, accepted: readon
   const readers = specs.map((spec) => recordReader(spec));
   return {
     columns: accepted,
+    keepsText: true,
     ofRecord(record, into) {
       for (let i = 0; i < readers.length; i++) into[i] = readers[i]!(record);
       return undefined;
@@ -132,15 +152,16 @@ function bySpecs(columns: Readonly<Record<string, ColumnSpec>>, accepted: readon
         if (index === -1 && !('default' in spec)) {
           throw new ConfigError(
             'unknown-field',
-            `column "${spec.column}" is to be filled from "${spec.from}", but the file's fields are ${layout.fields.join(', ')}`,
+            `column "${spec.column}" is to be filled from "${spec.from}", but the file's fields are ${layout.fields.join(', ')}. Name one of these as column=field (--columns), or give the column a default in a job file`,
           );
         }
         return index;
       });
       const plain = accepted.every((name) => plainField(name, columns[name]!) !== undefined);
-      if (plain) return fromIndexes(indexes, layout);
+      if (plain) return fromIndexes(accepted, indexes, layout);
       const finish = specs.map(textFinisher);
       return {
+        columns: accepted,
         direct: false,
         cells(fields, into) {
           for (let i = 0; i < indexes.length; i++) into[i] = finish[i]!(fields[indexes[i]!]);
@@ -149,6 +170,18 @@ function bySpecs(columns: Readonly<Record<string, ColumnSpec>>, accepted: readon
       };
     },
   };
+}
+
+/** What the function makes of the record. @throws what the function throws; an error when it makes no object. */
+export function mapRow(map: (record: Row) => Row, record: Row): Row {
+  const row: unknown = map(record);
+  if (isObject(row)) return row;
+  const made = Array.isArray(row) ? 'an array' : row === null ? 'null' : typeof row;
+  throw new TypeError(`the mapping function must return an object of columns, and gave ${made}`);
+}
+
+function isObject(value: unknown): value is Row {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 type NormalSpec = {
@@ -195,22 +228,19 @@ function asText(value: unknown, cast: 'text' | 'json'): Cell {
 }
 
 /** Names match names; a field that no column takes is a refusal, for nothing is dropped silently. */
-function pickByName(accepted: readonly string[], ignoreExtra: boolean): Mapper['ofRecord'] {
-  const known = new Set(accepted);
+function pickByName(accepted: readonly string[], others: readonly string[], ignoreExtra: boolean): Mapper['ofRecord'] {
+  const known = new Set([...accepted, ...others]);
   return (record, into) => {
-    let found = 0;
-    for (let i = 0; i < accepted.length; i++) {
-      const name = accepted[i]!;
-      let value = record[name];
-      // What an object inherits (toString, __proto__) is not a field.
-      if ((typeof value === 'function' || name === '__proto__') && !Object.hasOwn(record, name)) value = undefined;
-      if (value !== undefined) found += 1;
-      into[i] = value;
-    }
-    if (ignoreExtra) return undefined;
+    let found = take(record, accepted, into, 0);
+    if (ignoreExtra && others.length === 0) return undefined;
     let fields = 0;
     for (const _ in record) fields += 1;
-    if (fields === found) return undefined;
+    if (fields === found) {
+      into.fill(undefined, accepted.length);
+      return undefined;
+    }
+    found += take(record, others, into, accepted.length);
+    if (ignoreExtra || fields === found) return undefined;
     const extra = Object.keys(record).find((name) => !known.has(name));
     return extra === undefined
       ? undefined
@@ -218,8 +248,23 @@ function pickByName(accepted: readonly string[], ignoreExtra: boolean): Mapper['
   };
 }
 
-function fromIndexes(indexes: readonly number[], layout: CsvLayout): CsvMapper {
+/** Puts the record's fields of these names into `into`, from `at` on; returns how many there are. */
+function take(record: Row, names: readonly string[], into: Cell[], at: number): number {
+  let found = 0;
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i]!;
+    let value = record[name];
+    // What an object inherits (toString, __proto__) is not a field.
+    if ((typeof value === 'function' || name === '__proto__') && !Object.hasOwn(record, name)) value = undefined;
+    if (value !== undefined) found += 1;
+    into[at + i] = value;
+  }
+  return found;
+}
+
+function fromIndexes(columns: readonly string[], indexes: readonly number[], layout: Fields): CsvMapper {
   return {
+    columns,
     direct: indexes.length === layout.fields.length && indexes.every((index, i) => index === i),
     cells(fields, into) {
       for (let i = 0; i < indexes.length; i++) into[i] = fields[indexes[i]!];
@@ -229,20 +274,30 @@ function fromIndexes(indexes: readonly number[], layout: CsvLayout): CsvMapper {
 }
 
 /** A CSV record as an object of its fields. */
-export function csvRow(layout: CsvLayout, fields: readonly (string | null)[]): Row {
+export function csvRow(layout: Fields, fields: readonly (string | null)[]): Row {
   return Object.fromEntries(layout.fields.map((name, i) => [name, fields[i]]));
 }
 
-/** What identifies a record to the target, as one string; undefined when a part is missing or null. */
+/**
+ * What identifies a record to the target, as one string; undefined when a part is missing or null, or when the mapping
+ * fails on the record.
+ */
 export function compileKey(columns: Columns | undefined, key: readonly string[]): (record: Row) => string | undefined {
-  const readers =
-    typeof columns === 'function'
-      ? key.map((name) => (record: Row) => columns(record)[name])
-      : key.map((name) => recordReader(normal(name, columns?.[name] ?? { from: JSON.stringify([name]) })));
+  const mapped = typeof columns === 'function' ? columns : undefined;
+  const specs = typeof columns === 'function' ? undefined : columns;
+  const readers = key.map((name) => recordReader(normal(name, specs?.[name] ?? { from: JSON.stringify([name]) })));
   return (record) => {
+    let row = record;
+    if (mapped !== undefined) {
+      try {
+        row = mapRow(mapped, record);
+      } catch {
+        return undefined;
+      }
+    }
     let whole = '';
     for (const read of readers) {
-      const part = read(record);
+      const part = read(row);
       if (part === undefined || part === null) return undefined;
       whole += `${typeof part === 'object' ? stringifyJson(part) : String(part)}\u0000`;
     }

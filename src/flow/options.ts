@@ -3,6 +3,7 @@ import type { Ledger, Log, Sink, Snapshot, Source } from '../contract/index.js';
 import { ConfigError } from '../errors.js';
 import type { Columns } from './mapping.js';
 import { RejectBudget } from './reject-budget.js';
+import type { VerifyLevel } from './verify.js';
 
 export interface LoadOptions {
   readonly source: Source;
@@ -11,7 +12,7 @@ export interface LoadOptions {
   readonly columns?: Columns;
   /** Batches in flight at once. Default: cores x 4, and never more than the target has free. */
   readonly workers?: number;
-  /** Rows a batch at most. Default 10,000. */
+  /** Rows a batch at most. Default: as many as fit into its bytes, 256 KiB to 4 MiB by the number of workers. */
   readonly batchRows?: number;
   /** Stop reading after this many records. */
   readonly limit?: number;
@@ -32,7 +33,16 @@ export interface LoadOptions {
   readonly wait?: boolean;
   /** Name for the run, if a new one is started. Default: one made of the time and a few random digits. */
   readonly run?: string;
-  /** Where account is kept of what is written, for a sink that does not do so itself. Default: the sink's own, or none. */
+  /**
+   * Read back after the load, and compare in the target itself: `count` the rows, `sample` 1,000 records spread over the
+   * source, `full` all of them, for which the source is read again. What is missing or different fails the load with
+   * `verify-failed`. Default `none`.
+   */
+  readonly verify?: VerifyLevel;
+  /**
+   * Where account is kept of what is written, for a sink that does not do so itself, such as `fileLedger(folder)`. Default:
+   * the sink's own, or none.
+   */
   readonly ledger?: Ledger;
   /** Abandons the load at once; what is committed stays. */
   readonly signal?: AbortSignal;
@@ -70,9 +80,15 @@ export interface Settings {
 
 /** @throws ConfigError that names the option and what it takes. */
 export function checkOptions(options: LoadOptions): Settings {
+  if (options.ledger !== undefined && options.ledger.settle === undefined) {
+    throw new ConfigError(
+      'bad-option',
+      'ledger is one that only its own sink can settle in: give one such as fileLedger',
+    );
+  }
   return {
     workers: wholeNumber('workers', options.workers) ?? availableParallelism() * 4,
-    batchRows: wholeNumber('batchRows', options.batchRows) ?? 10_000,
+    batchRows: wholeNumber('batchRows', options.batchRows) ?? Number.POSITIVE_INFINITY,
     limit: wholeNumber('limit', options.limit),
     budget: new RejectBudget(options.maxErrors ?? 100),
   };

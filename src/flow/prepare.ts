@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Cell, Context, Row, Sink, SinkPlan, Source, Split } from '../contract/index.js';
+import type { Cell, Context, Intake, Row, Sink, SinkPlan, Source, Split } from '../contract/index.js';
+import { SourceError } from '../errors.js';
 import { parseCsvRecord } from '../formats/csv-record.js';
+import { isLosslessNumber } from '../formats/json.js';
 import { type Slice, SlicedBatch } from './batch.js';
 import type { Arrival } from './batcher.js';
-import { type Columns, columnNames, compileMapper, csvRow, isTextual, type Mapper } from './mapping.js';
+import { type Columns, columnNames, compileMapper, csvRow, type Fields, type Mapper, mapRow } from './mapping.js';
 
 /** Rows looked at before the first one is sent. */
-const sampleRows = 1_000;
+export const sampleRows = 1_000;
 /** Milliseconds a slow source is waited for to give that many, once its first records are there. */
 const samplePatience = 2_000;
 
@@ -18,7 +20,6 @@ export interface Prepared {
   readonly sampled: number;
   readonly plan: SinkPlan;
   readonly mapper: Mapper;
-  readonly textual: boolean;
   /** Of the splits that have one. */
   readonly fingerprints: Readonly<Record<string, string>>;
 }
@@ -42,25 +43,23 @@ export async function prepare(
   context: Context,
 ): Promise<Prepared> {
   const { sample, rest } = await takeSample(arrivals);
-  const textual = sample[0] !== undefined && isTextual(sample[0].chunk, columns);
   const rows = sample.flatMap((arrival) => sampledRows(arrival, columns));
-  const layouts = sample.flatMap(({ chunk }) => (chunk.kind === 'csv' ? [chunk.layout] : []));
+  const layouts: Fields[] = splits.flatMap(({ fields }) => (fields === undefined ? [] : [{ fields }]));
+  for (const { chunk } of sample) if (chunk.kind === 'csv') layouts.push(chunk.layout);
   // A run that is gone on with may have met fields in its first part that this sample lacks.
   const names = [...new Set([...before, ...columnNames(columns, layouts, rows)])];
-  const plan =
-    names.length > 0
-      ? await sink.plan(
-          { columns: names, sample: sampledCells(sample, columns, names, textual), textual, ignoreExtra },
-          context,
-        )
-      : { columns: [], statements: [], notes: ['the source is empty'] };
-  const mapper = compileMapper(columns, plan.columns, ignoreExtra);
+  const sampled = sample.reduce((sum, { chunk }) => sum + chunk.span.rows, 0);
+  if (names.length === 0 && sampled > 0) throw nothingUsable(sample, sampled, columns);
+  const intake = { columns: names, ...sampledCells(sample, columns, names), ignoreExtra };
+  const plan = await sink.plan(intake, context);
+  const mapper = compileMapper(columns, plan.columns, ignoreExtra, plan.others);
+  // A file that lacks what the mapping names is refused before the first row is sent.
+  for (const layout of layouts) mapper.ofLayout(layout);
   return {
     arrivals: rest,
-    sampled: sample.reduce((sum, { chunk }) => sum + chunk.span.rows, 0),
-    plan,
+    sampled,
+    plan: sampled > 0 ? plan : { ...plan, notes: ['the source is empty', ...plan.notes] },
     mapper,
-    textual,
     fingerprints: Object.fromEntries(splits.flatMap(({ id, fingerprint }) => (fingerprint ? [[id, fingerprint]] : []))),
   };
 }
@@ -129,10 +128,27 @@ function sampledRows({ chunk }: Arrival, columns: Columns | undefined): Row[] {
   return columns === undefined ? rows : rows.flatMap((row) => mapped(columns, row));
 }
 
+/** No record of the sample yields a column: nothing can be planned, and to go on would lose them all without a word. */
+function nothingUsable(sample: readonly Arrival[], sampled: number, columns: Columns | undefined): SourceError {
+  const { chunk } = sample[0]!;
+  const defect = chunk.defects?.get(0);
+  const reason =
+    defect?.kind === 'malformed'
+      ? defect.refusal.reason
+      : typeof columns === 'function'
+        ? 'the mapping function throws, or returns no fields'
+        : 'it has no fields';
+  const which = sampled === 1 ? 'the first record' : `each of the first ${sampled} records`;
+  return new SourceError(
+    'no-usable-record',
+    `${chunk.span.split}: ${which} is unusable. The first: ${reason}. Check the format, where the records are, and the mapping`,
+  );
+}
+
 /** A row the function fails on is refused later, in its turn. */
 function mapped(map: (record: Row) => Row, row: Row): Row[] {
   try {
-    return [map(row)];
+    return [mapRow(map, row)];
   } catch {
     return [];
   }
@@ -142,18 +158,27 @@ function sampledCells(
   sample: readonly Arrival[],
   columns: Columns | undefined,
   names: readonly string[],
-  textual: boolean,
-): Cell[][] {
+): Pick<Intake, 'sample' | 'textual'> {
   const mapper = compileMapper(columns, names, true);
-  const slices = sample.map(({ chunk, start }): Slice => {
-    const slice = { chunk, first: 0, last: chunk.span.rows, start };
-    return chunk.kind === 'csv' ? { ...slice, csv: mapper.ofLayout(chunk.layout) } : slice;
-  });
-  const batch = new SlicedBatch(slices, mapper, textual);
+  const textual = mapper.keepsText && sample.some(({ chunk }) => chunk.kind === 'csv');
+  const mixed = textual && sample.some(({ chunk }) => chunk.kind === 'records');
   const cells: Cell[][] = [];
-  for (let row = 0; row < batch.rows && cells.length < sampleRows; row++) {
-    const into: Cell[] = new Array(names.length);
-    if (!batch.refused.has(row) && !batch.duplicates.has(row) && !batch.cells(row, into)) cells.push(into);
+  for (const { chunk, start } of sample) {
+    const slice: Slice = { chunk, first: 0, last: chunk.span.rows, start };
+    const csv = chunk.kind === 'csv' ? { csv: mapper.ofLayout(chunk.layout) } : {};
+    const batch = new SlicedBatch([{ ...slice, ...csv }], mapper);
+    const places = names.map((name) => batch.columns.indexOf(name));
+    const into: Cell[] = [];
+    for (let row = 0; row < batch.rows && cells.length < sampleRows; row++) {
+      if (batch.refused.has(row) || batch.duplicates.has(row) || batch.cells(row, into)) continue;
+      cells.push(places.map((place) => (mixed ? plainText(into[place]) : into[place])));
+    }
   }
-  return cells;
+  return { sample: cells, textual };
+}
+
+/** Among the text of CSV files the values of JSON files are judged by the text they are written as. */
+function plainText(cell: Cell): Cell {
+  if (isLosslessNumber(cell)) return cell.value;
+  return typeof cell === 'number' || typeof cell === 'boolean' ? String(cell) : cell;
 }

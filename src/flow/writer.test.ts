@@ -1,20 +1,20 @@
 import { describe, expect, test } from 'vitest';
 import type { Batch, Context, FailureClass, Reject, Sink, WriteResult } from '../contract/index.js';
-import { NotWritten } from '../errors.js';
+import { InDoubt, NotWritten } from '../errors.js';
 import { SlicedBatch } from './batch.js';
 import { compileMapper } from './mapping.js';
 import { writeBatch } from './writer.js';
 
 const log = { debug() {}, info() {}, warn() {} };
 const context: Context = { run: 'r', job: 'j', epoch: 1, signal: new AbortController().signal, log };
-const backoff = { first: 1, longest: 2, total: 50 };
+const backoff = { first: 1, longest: 2, total: 300 };
 
 function batchOf(rows: number): Batch {
   const records = Array.from({ length: rows }, (_, n) => ({ n }));
   const span = { split: 's', from: 0, rows, next: { row: rows, token: null } };
   const chunk = { kind: 'records', span, bytes: rows, records } as const;
   const slice = { chunk, first: 0, last: rows, start: { row: 0, token: null } };
-  return new SlicedBatch([slice], compileMapper(undefined, ['n'], false), false);
+  return new SlicedBatch([slice], compileMapper(undefined, ['n'], false));
 }
 
 /** Keeps what it is given, but refuses whole batches as `judge` says: the flow's side of a sink, without a database. */
@@ -58,13 +58,18 @@ class ScriptedSink implements Sink {
   }
 }
 
-async function write(rows: number, judge: (numbers: number[], attempt: number) => Error | undefined) {
+async function write(
+  rows: number,
+  judge: (numbers: number[], attempt: number) => Error | undefined,
+  onSettled: () => void = () => {},
+) {
   const sink = new ScriptedSink(judge);
   const results: WriteResult[] = [];
   const settled: number[] = [];
   let retries = 0;
   const done = writeBatch(sink, batchOf(rows), context, backoff, {
     settled(part, result) {
+      onSettled();
       results.push(result);
       for (const span of part.spans) for (let i = 0; i < span.rows; i++) settled.push(span.from + i);
     },
@@ -117,6 +122,19 @@ describe('writeBatch', () => {
     expect(retries).toBe(3);
   });
 
+  test('an error after the commit is not taken for one of the write, which would be tried again', async () => {
+    const after = bad();
+    const { sink, failure } = await write(
+      3,
+      () => undefined,
+      () => {
+        throw after;
+      },
+    );
+    expect(failure).toBe(after);
+    expect(sink.tries).toHaveLength(1);
+  });
+
   test('gives up after the time for trying, with the cause', async () => {
     const { failure, sink } = await write(3, () => new NotWritten('throttled', 'too many connections'));
     expect(failure).toMatchObject({ code: 'retries-exhausted', cause: { code: 'throttled' } });
@@ -127,5 +145,18 @@ describe('writeBatch', () => {
     const { failure, sink } = await write(3, () => new NotWritten('42P01', 'no such table'));
     expect(failure).toMatchObject({ code: '42P01' });
     expect(sink.tries.length).toBe(1);
+  });
+
+  test('an abort does not hide that a part may have landed', async () => {
+    const stop = new AbortController();
+    const doubt = new InDoubt('commit-in-doubt', 'who knows');
+    const sink = new ScriptedSink(() => {
+      stop.abort(new Error('enough'));
+      return doubt;
+    });
+    const events = { settled() {}, retried() {} };
+    await expect(writeBatch(sink, batchOf(2), { ...context, signal: stop.signal }, backoff, events)).rejects.toBe(
+      doubt,
+    );
   });
 });

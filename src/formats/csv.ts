@@ -78,6 +78,19 @@ export async function* readCsv(bytes: ByteStream, options: CsvReadOptions): Asyn
   }
 }
 
+/** The field names of a file, read from its start; undefined when it is empty. Throws as readCsv does. */
+export async function readCsvFields(
+  bytes: ByteStream,
+  options: Omit<CsvReadOptions, 'from'>,
+): Promise<readonly string[] | undefined> {
+  const reader = new ByteReader(bytes, options.split);
+  try {
+    return (await readLayout(reader, options, options.maxRecordBytes ?? maxRecordBytes))?.fields;
+  } finally {
+    await reader.close();
+  }
+}
+
 /** Reads the first line, and the header where there is one; leaves the reader at the first record. Undefined for an empty file. */
 async function readLayout(reader: ByteReader, options: CsvReadOptions, limit: number): Promise<CsvLayout | undefined> {
   const dialect = {

@@ -1,4 +1,5 @@
 import { ConfigError } from '../errors.js';
+import { type VerifyLevel, verifyLevels } from '../flow/verify.js';
 import { checkJob } from './check.js';
 import { parseColumns } from './columns.js';
 import type { Job } from './job.js';
@@ -13,6 +14,7 @@ export interface RunFlags {
   readonly batchSize?: string;
   readonly limit?: string;
   readonly maxErrors?: string;
+  readonly verify?: string;
   /** By `--no-ledger`. */
   readonly ledger?: false;
 }
@@ -56,6 +58,7 @@ const runFlags: Destinations<RunFlags> = {
   batchSize: { flag: '--batch-size', path: ['batchSize'], read: count },
   limit: { flag: '--limit', path: ['limit'], read: count },
   maxErrors: { flag: '--max-errors', path: ['maxErrors'], read: parseMaxErrors },
+  verify: { flag: '--verify', path: ['verify'], read: level },
   ledger: { flag: '--no-ledger', path: ['sink', 'postgres', 'ledger'] },
 };
 
@@ -171,6 +174,12 @@ function count(digits: string): number {
   const number = Number(digits);
   if (/^\d+$/.test(digits) && Number.isSafeInteger(number) && number > 0) return number;
   throw new ConfigError('bad-count', 'expected a whole number, 1 or more');
+}
+
+function level(word: string): VerifyLevel {
+  const found = verifyLevels.find((known) => known === word);
+  if (found !== undefined) return found;
+  throw new ConfigError('bad-verify', `expected ${verifyLevels.join(', ')}`);
 }
 
 function names(list: string): string[] {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { verifyLevels } from '../flow/verify.js';
 import { isMaxErrors, type MaxErrors } from './max-errors.js';
 
 const columnSpec = z.union([
@@ -27,7 +28,11 @@ export const jobSchema = z.strictObject({
     .min(1)
     .optional()
     .describe('batches in flight at most; default: cores x 4, and never more than the server has free'),
-  batchSize: z.int().min(1).optional().describe('rows a batch at most; default: 10000'),
+  batchSize: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('rows a batch at most; default: by bytes, 256 KiB to 4 MiB, the fewer workers the more'),
   limit: z.int().min(1).optional().describe('stop after this many records'),
   maxErrors: z
     .custom<MaxErrors>(isMaxErrors, 'expected a count such as 100, or a share between 0% and 100%, such as "1%"')
@@ -43,6 +48,7 @@ export const jobSchema = z.strictObject({
     .boolean()
     .optional()
     .describe('drop fields the table has no column for; default: false, they are an error'),
+  verify: z.enum(verifyLevels).optional().describe('what is read back and compared after the load; default: none'),
 });
 
 /** A source or sink as a job names it. The options have passed its schema. */

@@ -30,7 +30,7 @@ function batchOf(records: readonly Row[], from = 0): Batch {
   const span = { split: 's', from, rows, next: { row: from + rows, token: from + rows } };
   const chunk = { kind: 'records', span, bytes: rows * 40, records } as const;
   const slice = { chunk, first: 0, last: rows, start: { row: from, token: from } };
-  return new SlicedBatch([slice], compileMapper(undefined, columns, false), false);
+  return new SlicedBatch([slice], compileMapper(undefined, columns, false));
 }
 
 function numbered(n: number, from = 0): Row[] {
@@ -141,7 +141,9 @@ export function sinkConformance(subject: SinkSubject): void {
     records[123] = subject.bad;
     const results: WriteResult[] = [];
     await writeBatch(sink, batchOf(records), context, backoff, {
-      settled: (_, result) => results.push(result),
+      settled: (_, result) => {
+        results.push(result);
+      },
       retried() {},
     });
     const rejects = results.flatMap((result) => result.rejects);

@@ -66,7 +66,7 @@ describe('wrong usage', () => {
   test.each([
     [[], 'Usage: sluice'],
     [['laod', 'a.csv'], 'Did you mean load?'],
-    [['load', 'a.csv'], "missing required argument 'sink'"],
+    [['load', 'a.csv'], "missing required argument 'sink'\nTry: sluice load --help"],
     [['load', 'a.csv', 'postgres://h/d', '--tabel', 'x'], 'Did you mean --table?'],
     [['load', 'a.csv', 'postgres://h/d'], '--table: is missing'],
     [['load', 'a.csv', '', '--table', 't'], 'SINK: is empty'],

@@ -98,6 +98,22 @@ describe('a load', () => {
     ]);
   });
 
+  test('of a key that repeats across batches the last record counts, even when its batch has to be tried again', async () => {
+    await db.client.query('CREATE TABLE t (id int PRIMARY KEY, v int)');
+    const rounds = 6;
+    const records = Array.from({ length: rounds * 500 }, (_, i) => ({
+      id: i % 500,
+      // A bad record makes its batch be judged and sent again.
+      v: i % 500 === 250 && Math.floor(i / 500) % 2 === 0 ? 'bad' : Math.floor(i / 500),
+    }));
+    const sink = into('t', { mode: 'upsert', key: ['id'] });
+    const report = await load({ source: iterable(records), sink, batchRows: 500, workers: 4 });
+    expect(report).toMatchObject({ status: 'complete-with-rejects', rejected: 3 });
+    expect((await db.client.query('SELECT v, count(*)::int FROM t GROUP BY v')).rows).toEqual([
+      { v: rounds - 1, count: 500 },
+    ]);
+  });
+
   test('leaves rows that are there alone in ignore mode', async () => {
     await db.client.query("CREATE TABLE t (id int PRIMARY KEY, name text); INSERT INTO t VALUES (1, 'old')");
     const source = iterable([
@@ -137,11 +153,8 @@ describe('a load', () => {
     const source = await csv('a.csv', `id\n${rows(10_000, (i) => (i === 77 ? 'x' : String(i)))}`);
     await db.client.query('CREATE TABLE t (id int)');
     const report = await load({ source, sink: into('t'), batchRows: 1_000, runDir: folder });
-    const settled = await db.client.query(
-      'SELECT sum(rows)::int AS rows, count(*)::int >= 10 AS batches FROM sluice.span WHERE run = $1',
-      [report.run],
-    );
-    expect(settled.rows).toEqual([{ rows: 10_000, batches: true }]);
+    const kept = await db.client.query('SELECT status, compacted FROM sluice.run WHERE run = $1', [report.run]);
+    expect(kept.rows).toMatchObject([{ status: 'complete-with-rejects', compacted: [{ from: 0, rows: 10_000 }] }]);
     const rejects = await db.client.query('SELECT count(*)::int FROM sluice.reject WHERE run = $1', [report.run]);
     expect(rejects.rows).toEqual([{ count: 1 }]);
   });
@@ -264,6 +277,28 @@ describe('bad records', () => {
     expect(existsSync(join(folder, 'rejects.ndjson'))).toBe(false);
   });
 
+  test.each<[string, Partial<LoadOptions>, RegExp]>([
+    ['malformed', { source: iterable([1, 2] as never) }, /each of the first 2 records is unusable.*must be an object/],
+    ['empty', { source: iterable([{}]) }, /the first record is unusable.*it has no fields/],
+    [
+      'what the mapping function fails on',
+      {
+        source: iterable([{ id: 1 }]),
+        columns: () => {
+          throw new Error('no');
+        },
+      },
+      /the mapping function throws/,
+    ],
+  ])(
+    'a source whose records are all %s fails, instead of being complete with nothing',
+    async (_what, given, message) => {
+      await db.client.query('CREATE TABLE t (id int)');
+      const error = await failed({ source: iterable([]), sink: into('t'), ...given });
+      expect(error).toMatchObject({ code: 'no-usable-record', message: expect.stringMatching(message) });
+    },
+  );
+
   test('a field that no column takes is refused where it appears, and an error when it is in the sample', async () => {
     await db.client.query('CREATE TABLE t (id int)');
     const late = Array.from({ length: 3_000 }, (_, i) => (i === 2_500 ? { id: i, extra: 1 } : { id: i }));
@@ -338,9 +373,9 @@ describe('faults', () => {
     const drain = new AbortController();
     async function* stuck() {
       yield { id: 1 };
+      setTimeout(() => drain.abort(), 50);
       await new Promise(() => {});
     }
-    setTimeout(() => drain.abort(), 50);
     const report = await load({ source: iterable(stuck()), sink: into('t', { create: true }), drain: drain.signal });
     expect(report).toMatchObject({ status: 'interrupted', read: 1, written: 1 });
   });
@@ -400,6 +435,13 @@ describe('before the first row', () => {
     expect(JSON.stringify({ ...error, message: error.message, stack: error.stack })).not.toContain('hunter2');
   });
 
+  test('a sink that was used before is told to be closed', async () => {
+    const sink = into('t', { create: true });
+    await load({ source: iterable([{ id: 1 }]), sink });
+    const error = await failed({ source: iterable([{ id: 1 }]), sink });
+    expect(error).toMatchObject({ code: 'closed', message: expect.stringContaining('Make a sink for each load') });
+  });
+
   test('a dry run says what would be done, and does none of it', async () => {
     const plan = await dryRun({
       source: iterable([{ id: 1, name: 'a' }]),
@@ -413,6 +455,9 @@ describe('before the first row', () => {
       ],
     });
     expect(plan.statements.join('\n')).toMatch(/CREATE TABLE/);
+    const many = Array.from({ length: 1_500 }, (_, id) => ({ id }));
+    const large = await dryRun({ source: iterable(many), sink: into('t', { create: true }) });
+    expect(large.sampled).toBe(1_000);
     expect((await db.client.query("SELECT to_regclass('t') AS t, to_regnamespace('sluice') AS s")).rows).toEqual([
       { t: null, s: null },
     ]);

@@ -111,6 +111,16 @@ describe('a resume', () => {
     expect(await ids()).toEqual(allOf(rows + 1));
   });
 
+  test('that is drained before its first row is interrupted, and can be resumed', async () => {
+    const path = await write('a.csv', csv);
+    await cut({ source: file({ path }), sink: into({ create: true }), batchRows: 1_000 });
+    const drained = { source: file({ path }), sink: into(), resume: true, drain: AbortSignal.abort() };
+    expect(await load(drained)).toMatchObject({ status: 'interrupted', written: 0 });
+    const report = await load({ source: file({ path }), sink: into(), resume: true });
+    expect(report).toMatchObject({ status: 'complete', read: rows });
+    expect(await ids()).toEqual(allOf(rows));
+  });
+
   test('keeps what was rejected rejected, each once, in the figures and in the file', async () => {
     await db.client.query('CREATE TABLE t (id int)');
     const path = await write('a.csv', `id\n${lines(50_000, (i) => (i % 1_000 === 500 ? `x${i}` : String(i)))}`);

@@ -12,7 +12,7 @@ export async function runCommandLine(args: readonly string[]): Promise<never> {
   terminal.redactor.learn({ password: process.env.PGPASSWORD });
   const json = wantsJson(args);
   process.on('uncaughtException', (error) => process.exit(crash(error, json, terminal)));
-  const code = await run(args, terminal).catch((error: unknown) => fail(error, json, terminal));
+  const code = await run(args, terminal).catch((error: unknown) => fail(error, args, terminal));
   await terminal.flush();
   // What may still be open (a pipe on standard input, a socket kept alive) must not keep the process.
   process.exit(code);
@@ -28,9 +28,10 @@ async function run(args: readonly string[], terminal: Terminal): Promise<number>
 }
 
 /** Says what went wrong, to people and, if they want it, to programs. Gives the exit code. */
-function fail(error: unknown, json: boolean, terminal: Terminal): number {
+function fail(error: unknown, args: readonly string[], terminal: Terminal): number {
+  const json = wantsJson(args);
   if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.complete;
-  const fault = error instanceof CommanderError ? wrongUsage(error) : error;
+  const fault = error instanceof CommanderError ? wrongUsage(error, args) : error;
   if (!(fault instanceof SluiceError)) return crash(fault, json, terminal);
   terminal.complain(fault, false);
   // Before there was anything to report.
@@ -49,12 +50,13 @@ function crash(error: unknown, json: boolean, terminal: Terminal): number {
   return exitCodes.crashed;
 }
 
-function wrongUsage(error: CommanderError): ConfigError {
+function wrongUsage(error: CommanderError, args: readonly string[]): ConfigError {
   // Its help was printed, and its message says no more.
   if (error.code === 'commander.help') return new ConfigError('bad-usage', 'no command was given');
   // An unknown option may have been a misspelt one with a secret in it.
   const message = error.message.replace(/^error: /, '').replaceAll(/(--[\w-]+)=[^']*/g, '$1');
-  return new ConfigError('bad-usage', `${message}\nTry: sluice --help`);
+  const known = ['load', 'run', 'demo'].find((name) => name === args[0]);
+  return new ConfigError('bad-usage', `${message}\nTry: sluice ${known === undefined ? '' : `${known} `}--help`);
 }
 
 /** The account of a run that did not begin. */

@@ -1,3 +1,5 @@
+import { messageOf } from '../../errors.js';
+
 /** Causes beyond this many say nothing new. */
 const deepest = 3;
 
@@ -29,12 +31,4 @@ function causesOf(error: unknown): unknown[] {
     next = next instanceof Error ? next.cause : undefined;
   }
   return causes;
-}
-
-/** Node.js leaves the message of some errors empty, such as that of a connection refused on every address of a host. */
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.message !== '') return error.message;
-  if (error instanceof AggregateError) return [...new Set(error.errors.map(messageOf))].join('; ');
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
 }

@@ -100,6 +100,17 @@ Examples:
   sluice runs prune $DATABASE_URL --keep 1 --json
 `;
 
+export const replayHelp = `
+Mend "record" in the lines of the rejects file, in place or in a copy, and change nothing else in them. A line is known by
+its split and row: one that was written is passed over from then on, one that is refused again can be mended again.
+
+Examples:
+  sluice replay runs/20260131T120000-3f9a1c --job job.yaml
+  sluice replay runs/20260131T120000-3f9a1c $DATABASE_URL --table cities --mode upsert --key id --from mended.ndjson
+  The table was mended, not the records:
+    sluice replay 20260131T120000-3f9a1c $DATABASE_URL --table cities
+${exitStatus}${environment}`;
+
 export const demoHelp = `
 It takes some seconds and leaves nothing behind but its run folders. It needs the development packages: run it in a
 checkout after npm ci.

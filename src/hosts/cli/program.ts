@@ -1,7 +1,18 @@
 import { Command } from 'commander';
 import type { LoadFlags, RunFlags } from '../../job/flags.js';
 import type { ResumeFlags } from './commands.js';
-import { demoHelp, loadHelp, mainHelp, pruneHelp, resumeHelp, runHelp, runsHelp, showHelp } from './help.js';
+import {
+  demoHelp,
+  loadHelp,
+  mainHelp,
+  pruneHelp,
+  replayHelp,
+  resumeHelp,
+  runHelp,
+  runsHelp,
+  showHelp,
+} from './help.js';
+import type { ReplayFlags } from './replay.js';
 import type { RunSettings } from './run-job.js';
 import type { Terminal } from './terminal.js';
 
@@ -31,7 +42,7 @@ export function makeProgram(terminal: Terminal, done: (code: number) => void): C
     .optionsGroup('Table:')
     .option('--table <name>', 'table, or schema.table; quote odd names: \'"My Schema"."T"\'')
     .option('--mode <mode>', 'append, upsert or ignore (default: append)')
-    .option('--key <columns>', 'columns that tell rows apart, with commas between; upsert and ignore need them')
+    .option('--key <columns>', 'columns that tell rows apart, with commas between (default: the primary key)')
     .option('--create', 'create the table from a sample when it does not exist')
     .optionsGroup('Columns:')
     .option('--columns <list>', 'what goes into which column, such as id,name,lon=loc.coordinates[0]')
@@ -98,6 +109,28 @@ export function makeProgram(terminal: Terminal, done: (code: number) => void): C
     });
 
   addRuns(program, terminal, done);
+
+  const replay = program
+    .command('replay')
+    .summary("load a run's mended rejects")
+    .description('Loads the rejects of a run again, once they or the table were mended; each is written once.')
+    .argument('<run>', "the run's folder, or, with SINK or --job, the name of a run whose rejects the ledger has")
+    .argument('[sink]', 'the database, as for load, unless --job is given')
+    .optionsGroup('Rejects:')
+    .option('--from <file>', 'a mended copy of the rejects (default: rejects.ndjson in the folder)')
+    .optionsGroup('How they are loaded (the same as the run was):')
+    .option('--job <file>', 'the job file; or SINK and these:')
+    .option('--table <name>', 'table, or schema.table')
+    .option('--mode <mode>', 'append, upsert or ignore (default: append)')
+    .option('--key <columns>', 'columns that tell rows apart')
+    .option('--columns <list>', 'what goes into which column')
+    .option('--ignore-extra', 'drop fields the table has no column for, instead of refusing them');
+  withRunOptions(replay)
+    .addHelpText('after', replayHelp)
+    .action(async (name: string, sink: string | undefined, options: ReplayFlags & RunSettings) => {
+      const { replayCommand } = await import('./replay.js');
+      done(await replayCommand(name, sink, options, options, terminal));
+    });
 
   program
     .command('demo')
@@ -173,9 +206,10 @@ function withPace(command: Command): Command {
   return command
     .optionsGroup('Pace and limits:')
     .option('--workers <n>', 'batches in flight at most (default: cores x 4, capped by what the server has free)')
-    .option('--batch-size <n>', 'rows a batch at most (default: 10000)')
+    .option('--batch-size <n>', 'rows a batch at most (default: by bytes, 256 KiB to 4 MiB)')
     .option('--limit <n>', 'stop after this many records')
-    .option('--max-errors <n|n%>', 'rejects allowed: a count, or a share of the rows read so far (default: 100)');
+    .option('--max-errors <n|n%>', 'rejects allowed: a count, or a share of the rows read so far (default: 100)')
+    .option('--verify <level>', 'read back after the load: none, count, sample or full (default: none)');
 }
 
 function withOutput(command: Command): Command {

@@ -46,15 +46,24 @@ test('a run is summed up so that it adds up, with what to look at', () => {
 test('a run without a folder and without a moment to spare is summed up too', () => {
   const bare = {
     ...report,
-    status: 'failed',
+    status: 'complete',
     read: 0,
     seconds: 0,
     problems: [],
     runDir: null,
     rejectsFile: null,
   } as const;
-  expect(summarize(bare).split('\n')[0]).toBe('Failed: 0 records (1.23 MB) in 0.00 s');
+  expect(summarize(bare).split('\n')[0]).toBe('Complete: 0 records (1.23 MB) in 0.00 s');
   expect(summarize(bare)).not.toContain('folder');
+});
+
+test('a run that failed before its first record has no account of zeros', () => {
+  expect(
+    summarize({ ...report, status: 'failed', read: 0, rejectsFile: null }),
+  ).toBe(`Failed before anything was written
+  from     file cities.csv
+  into     postgres db.example:5432/geo public.cities upsert by id (exactly once)
+  folder   runs/x`);
 });
 
 test('a dry run shows columns, statements and notes', () => {

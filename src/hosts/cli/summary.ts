@@ -1,4 +1,4 @@
-import type { Report, RunStatus } from '../../contract/index.js';
+import type { Report, RunStatus, Verified } from '../../contract/index.js';
 import type { DryRun } from '../../flow/options.js';
 import { count, counted, duration, size } from './words.js';
 
@@ -13,23 +13,41 @@ const heads: Readonly<Record<RunStatus, string>> = {
 
 /** What a run did, for a person: an account that adds up, what to look at, where to find it. */
 export function summarize(report: Report, resumed = false): string {
+  const parts = [`  from     ${report.source}`, `  into     ${report.sink} (${report.guarantee})`];
+  const folder = report.runDir === null ? [] : [`  folder   ${report.runDir}`];
+  // Zeros would only hide the error that follows.
+  if (report.status === 'failed' && report.read === 0) {
+    return ['Failed before anything was written', ...parts, ...folder].join('\n');
+  }
   const perSecond = report.seconds > 0 ? `, ${count(report.read / report.seconds)} rows/s` : '';
   const lines = [
     `${heads[report.status]}: ${counted(report.read, 'record')} (${size(report.bytes)}) in ${duration(report.seconds)}${perSecond}`,
     `  read ${count(report.read)} = written ${count(report.written)} + unchanged ${count(report.unchanged)}` +
       ` + duplicate ${count(report.duplicate)} + rejected ${count(report.rejected)} + skipped ${count(report.skipped)}`,
     ...(resumed ? [`  resumed  run ${report.run}: ${counted(report.skipped, 'record')} had been settled before`] : []),
-    `  from     ${report.source}`,
-    `  into     ${report.sink} (${report.guarantee})`,
+    ...parts,
     `  with     ${counted(report.batches, 'batch', 'batches')}, at most ${count(report.workers)} at once, ${counted(report.retries, 'retry', 'retries')}`,
     ...report.problems.map(
       (problem) =>
         `  problem  ${problem.name}${problem.count > 1 ? ` (${count(problem.count)} times)` : ''}: ${problem.message}`,
     ),
   ];
+  if (report.verify !== undefined) lines.push(...describeVerified(report.verify));
   if (report.rejectsFile !== null) lines.push(`  rejects  ${report.rejectsFile}`);
-  if (report.runDir !== null) lines.push(`  folder   ${report.runDir}`);
-  return lines.join('\n');
+  return [...lines, ...folder].join('\n');
+}
+
+function describeVerified({ level, compared, missing, different, differences }: Verified): string[] {
+  const outcome =
+    missing + different === 0 ? 'all as written' : `${count(missing)} missing, ${count(different)} different`;
+  return [
+    `  verify   ${level}: ${counted(compared, level === 'count' ? 'row' : 'record')}, ${outcome}`,
+    ...differences.map(({ key, column, expected, found }) => {
+      const row = Object.entries(key).map(([name, value]) => `${name}=${value ?? 'null'}`);
+      const what = column === null ? 'is missing' : `has ${column} ${found ?? 'null'} instead of ${expected ?? 'null'}`;
+      return `           ${row.join(', ')} ${what}`;
+    }),
+  ];
 }
 
 /** What a load would do, for a person. */

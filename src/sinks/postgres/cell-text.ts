@@ -1,5 +1,6 @@
 import type { Cell, Refusal } from '../../contract/index.js';
 import { isLosslessNumber, JsonText, stringifyJson } from '../../formats/json.js';
+import { dateText } from './date-text.js';
 import type { TargetColumn } from './target.js';
 
 /**
@@ -44,7 +45,7 @@ function scalarText(cell: Cell, column: TargetColumn): string | Refusal {
 function objectText(cell: object | null, column: TargetColumn): string | Refusal {
   if (isLosslessNumber(cell)) return cell.toString();
   if (cell instanceof JsonText) return cell.text;
-  if (cell instanceof Date) return dateText(cell, column);
+  if (cell instanceof Date) return momentText(cell, column);
   if (cell instanceof Uint8Array) {
     if (column.baseType === 'bytea') return bytesText(cell);
     return {
@@ -65,16 +66,10 @@ function bytesText(bytes: Uint8Array): string {
   return `\\x${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')}`;
 }
 
-/** ISO 8601 in UTC; years as PostgreSQL writes them: five digits and more without a sign, before the year 1 with BC. */
-function dateText(date: Date, column: TargetColumn): string | Refusal {
-  if (Number.isNaN(date.getTime()))
-    return { code: 'invalid-date', reason: `the Date for column "${column.name}" is invalid`, column: column.name };
-  const text = date.toISOString();
-  const year = date.getUTCFullYear();
-  if (year > 0 && year <= 9999) return text;
-  const rest = text.slice(-'-01-01T00:00:00.000Z'.length);
-  if (year > 9999) return `${year}${rest}`;
-  return `${String(1 - year).padStart(4, '0')}${rest} BC`;
+function momentText(date: Date, column: TargetColumn): string | Refusal {
+  const time = date.getTime();
+  if (!Number.isNaN(time)) return dateText(time);
+  return { code: 'invalid-date', reason: `the Date for column "${column.name}" is invalid`, column: column.name };
 }
 
 function jsonText(cell: Cell, column: TargetColumn): string | Refusal {
@@ -82,7 +77,7 @@ function jsonText(cell: Cell, column: TargetColumn): string | Refusal {
   if (typeof cell === 'number') return String(cell);
   if (typeof cell === 'string') return JSON.stringify(cell);
   if (cell instanceof JsonText) return cell.text;
-  if (cell instanceof Date && Number.isNaN(cell.getTime())) return dateText(cell, column);
+  if (cell instanceof Date && Number.isNaN(cell.getTime())) return momentText(cell, column);
   if (cell instanceof Uint8Array) return objectText(cell, column);
   try {
     return stringifyJson(cell) ?? unsupported(typeof cell, column);

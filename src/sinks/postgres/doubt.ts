@@ -1,17 +1,27 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InDoubt } from '../../errors.js';
+import { deadline } from './deadline.js';
 import { fly, isServerError } from './flight.js';
 import type { Pool } from './pool.js';
 
 const pauseMs = 100;
+/** How long an aborted run asks. */
+const abortPatienceMs = 1_000;
 
 /**
  * Whether a transaction was committed whose COMMIT was sent and never answered. The server may still be working on it:
  * asked on new connections until it says.
- * @throws InDoubt when the server can't be asked for `patienceMs`.
+ * @throws InDoubt when the server does not say so within `patienceMs`, or within a second of the run's abort.
  */
-export async function wasCommitted(xid: string, pool: Pool, patienceMs: number, lost: unknown): Promise<boolean> {
-  const signal = AbortSignal.timeout(patienceMs);
+export async function wasCommitted(
+  xid: string,
+  pool: Pool,
+  patienceMs: number,
+  lost: unknown,
+  stopped: AbortSignal,
+): Promise<boolean> {
+  using patience = deadline(patienceMs, stopped, abortPatienceMs);
+  const { signal } = patience;
   let last = lost;
   while (!signal.aborted) {
     try {
@@ -26,7 +36,7 @@ export async function wasCommitted(xid: string, pool: Pool, patienceMs: number, 
   }
   throw new InDoubt(
     'commit-in-doubt',
-    `the connection was lost at COMMIT, and the server could not be asked within ${Math.round(patienceMs / 1000)} s whether transaction ${xid} was committed: resume the run, its ledger knows`,
+    `the connection was lost at COMMIT, and the server did not tell in time whether transaction ${xid} was committed: resume the run, its ledger knows`,
     { cause: last },
   );
 }

@@ -127,8 +127,8 @@ export class Encoding {
   /** The group for the cells just read: mostly the one of the row before. */
   #groupOf(): Group {
     const cells = this.#cells;
-    const shape = cells.includes(undefined) ? shapeOf(cells) : '';
-    if (this.#group !== undefined && shape === this.#shape) return this.#group;
+    if (this.#group !== undefined && hasShape(cells, this.#shape)) return this.#group;
+    const shape = shapeOf(cells);
     const known = this.#inOrder ? undefined : this.#byShape.get(shape);
     const group =
       known ??
@@ -146,6 +146,14 @@ export class Encoding {
 
 function shapeOf(cells: readonly Cell[]): string {
   return cells.map((cell) => (cell === undefined ? '0' : '1')).join('');
+}
+
+/** As shapeOf(cells) === shape, without making it: rows of one shape mostly follow one another. */
+function hasShape(cells: readonly Cell[], shape: string): boolean {
+  for (let i = 0; i < cells.length; i++) {
+    if ((cells[i] === undefined) !== (shape.charCodeAt(i) === 48)) return false;
+  }
+  return true;
 }
 
 /** A row without its key can't be matched with any. */

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { FailureClass } from '../../contract/index.js';
-import { ConfigError, SinkError, SluiceError } from '../../errors.js';
+import { ConfigError, messageOf, SinkError, SluiceError } from '../../errors.js';
 import { type Address, describeServer } from './address.js';
 
 /** Raised by the ledger's fence: another holder has taken the run over. */
@@ -206,7 +206,7 @@ function reason(error: unknown, { host, port, user, database, sslmode }: Address
 
 /** An error of the server's while the load was prepared, told with the server it came from. */
 export function explainRefusal(error: unknown, address: Address): SinkError {
-  const told = error instanceof Error ? error.message : String(error);
+  const told = messageOf(error);
   const code = codeOf(error);
   const what = code === undefined ? told : `${told} (${code})`;
   const remedy = code === '42501' ? ` The owner can GRANT what user "${address.user}" lacks.` : '';

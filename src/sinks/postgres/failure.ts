@@ -1,5 +1,5 @@
 import type { Refusal } from '../../contract/index.js';
-import { NotWritten, SluiceError } from '../../errors.js';
+import { messageOf, NotWritten, SluiceError } from '../../errors.js';
 import type { Payload } from './copy.js';
 import { isServerError, type ServerError } from './flight.js';
 import type { TargetColumn } from './target.js';
@@ -20,7 +20,7 @@ export function notWritten(error: unknown, lost: boolean, copied?: Copied): NotW
   }
   const hint = copied && hintOf(error.where, copied);
   const column = error.column ?? hint?.column;
-  const refusal: Refusal = { code: error.code, reason: error.message, ...(column !== undefined && { column }) };
+  const refusal: Refusal = { code: error.code, reason: reasonOf(error), ...(column !== undefined && { column }) };
   return new NotWritten(error.code, `PostgreSQL did not take the batch: ${error.message} (SQLSTATE ${error.code})`, {
     cause: error,
     refusal,
@@ -28,14 +28,15 @@ export function notWritten(error: unknown, lost: boolean, copied?: Copied): NotW
   });
 }
 
+/** Violated keys and exclusions: only the detail tells which value met which. Of other errors it repeats the row. */
+function reasonOf({ code, message, detail }: ServerError): string {
+  return detail !== undefined && ['23503', '23505', '23P01'].includes(code) ? `${message}: ${detail}` : message;
+}
+
 function codeOf(error: unknown, lost: boolean): string {
   if (error instanceof SluiceError) return error.code;
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
   return lost ? 'connection-lost' : 'unexpected';
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /**

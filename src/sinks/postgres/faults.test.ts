@@ -186,7 +186,7 @@ describe.each(inject('postgresServers'))('$name', ({ url }) => {
     const { rows } = await database.client
       .query('BEGIN; SELECT pg_current_xact_id()::text AS xid')
       .then((results: unknown) => (Array.isArray(results) ? results[1] : results));
-    const answer = wasCommitted(rows[0].xid, pool, 10_000, undefined);
+    const answer = wasCommitted(rows[0].xid, pool, 10_000, undefined, testContext().signal);
     await sleep(250);
     await database.client.query('COMMIT');
     expect(await answer).toBe(true);
@@ -194,13 +194,13 @@ describe.each(inject('postgresServers'))('$name', ({ url }) => {
 
   test('a transaction of another history, such as before a failover, was not committed', async () => {
     await using pool = smallPool(database.url);
-    expect(await wasCommitted('4000000000000', pool, 10_000, undefined)).toBe(false);
+    expect(await wasCommitted('4000000000000', pool, 10_000, undefined, testContext().signal)).toBe(false);
   });
 
   test('without a server to ask, the batch is in doubt', async () => {
     await using pool = smallPool('postgres://nobody@127.0.0.1:1/none');
     const lost = new Error('lost');
-    expect(await failure(wasCommitted('700', pool, 300, lost))).toBeInstanceOf(InDoubt);
+    expect(await failure(wasCommitted('700', pool, 300, lost, testContext().signal))).toBeInstanceOf(InDoubt);
   });
 
   test('two loaders that bring the same new keys at once both succeed, and the counts add up', async () => {

@@ -1,10 +1,22 @@
 import type pg from 'pg';
 import { z } from 'zod';
-import type { Batch, Context, Intake, Ledger, Sink, SinkPlan, SinkTraits, WriteResult } from '../../contract/index.js';
+import type {
+  Batch,
+  Compared,
+  Comparison,
+  Context,
+  Intake,
+  Ledger,
+  Sink,
+  SinkPlan,
+  SinkTraits,
+  WriteResult,
+} from '../../contract/index.js';
 import { ConfigError, SluiceError } from '../../errors.js';
 import { type Address, describeServer, parseAddress } from './address.js';
 import { type Ask, asking } from './ask.js';
 import { parseTableName, quoteName, readSession, readTable, type Session, type TableName } from './catalog.js';
+import { compare } from './compare.js';
 import { createMissing, planCreation, rehearse } from './create.js';
 import { classify } from './errors.js';
 import { PostgresLedger } from './ledger.js';
@@ -14,14 +26,15 @@ import { type PostgresOptions, postgresOptions } from './options.js';
 import { createPool, type Pool } from './pool.js';
 import { ledgerStatements, noLedger } from './settle.js';
 import { describeWrite } from './statements.js';
+import type { Target } from './target.js';
 import { createWriter, type Writer } from './write.js';
 
 export { type PostgresOptions, postgresOptions } from './options.js';
 
 /** Rows a batch may have, so that the arrays of the ledger and the server's staging stay small. */
 const maxBatchRows = 50_000;
-/** Each batch in flight holds its bytes, and again what is encoded of them: 16 of these fit into 128 MB with the rest. */
-const maxBatchBytes = 1024 * 1024;
+/** Each batch in flight holds its bytes, and again what is encoded of them. */
+const maxBatchBytes = 4 * 1024 * 1024;
 
 /**
  * A table of a PostgreSQL server, 13 to 18, as a sink: exactly once, in every mode, also behind a pooler in transaction
@@ -62,6 +75,7 @@ class PostgresSink implements Sink {
   readonly identity: string;
   readonly traits: SinkTraits;
   readonly ledger?: Ledger;
+  readonly count?: (context: Context) => Promise<number>;
   readonly classify = classify;
   readonly #table: TableName;
   readonly #wish: Wishes;
@@ -70,6 +84,7 @@ class PostgresSink implements Sink {
   #key: readonly string[];
   #found: Found | undefined;
   #writer: Writer | undefined;
+  #target: Target | undefined;
 
   constructor(address: Address, table: TableName, wish: Wishes) {
     const { mode, key } = wish;
@@ -83,6 +98,7 @@ class PostgresSink implements Sink {
     this.#ask = asking(this.#pool, address);
     const guarantee = wish.ledger ? 'exactly once' : wish.mode === 'append' ? 'at least once' : 'idempotent';
     this.traits = { maxBatchRows, maxBatchBytes, guarantee, rewrites: wish.mode !== 'append' };
+    if (wish.mode === 'append') this.count = (context) => this.#count(context);
     if (wish.ledger) this.ledger = new PostgresLedger(this.#ask);
   }
 
@@ -100,6 +116,8 @@ class PostgresSink implements Sink {
       let matched = await this.#match(client, intake, session);
       if (matched === undefined) {
         if (!this.#wish.create) throw await missingTable(client, this.#table, session);
+        // Without a column there is nothing to make it of.
+        if (intake.columns.length === 0) return { columns: [], free: session.free, statements: [], notes };
         creation = await planCreation(client, this.#table, intake, this.#wish, session);
         matched = await rehearse(client, creation, () => this.#match(client, intake, session));
       }
@@ -109,8 +127,12 @@ class PostgresSink implements Sink {
       this.#found = { session, intake, creation };
       return {
         columns: target.columns.map((column) => column.name),
+        others: matched.others.map((column) => column.name),
         free: session.free,
-        statements: [...(creation === undefined ? [] : [creation]), ...describeWrite(target)],
+        statements: [
+          ...(creation === undefined ? [] : [creation]),
+          ...(target.columns.length === 0 ? [] : describeWrite(target)),
+        ],
         notes: [...matched.notes, ...notes],
       };
     });
@@ -127,9 +149,10 @@ class PostgresSink implements Sink {
       if (matched === undefined) throw await missingTable(client, this.#table, session);
       const { target } = matched;
       this.#key = target.key;
+      this.#target = target;
       this.#writer = createWriter({
         pool: this.#pool,
-        target,
+        target: { ...target, columns: [...target.columns, ...matched.others] },
         ledger: this.#wish.ledger ? ledgerStatements : noLedger,
       });
     });
@@ -138,6 +161,23 @@ class PostgresSink implements Sink {
   async write(batch: Batch, context: Context): Promise<WriteResult> {
     if (this.#writer === undefined) throw new SluiceError('not-open', 'open comes before write');
     return await this.#writer.write(batch, context);
+  }
+
+  async compare(batches: AsyncIterable<Batch>, wanted: Compared, context: Context): Promise<Comparison> {
+    return await compare(this.#pool, this.#opened(), batches, wanted, context);
+  }
+
+  async #count({ signal }: Context): Promise<number> {
+    const { quotedName } = this.#opened();
+    return await this.#ask(signal, async (client) => {
+      const { rows } = await client.query<{ count: string }>(`SELECT count(*) FROM ${quotedName}`);
+      return Number(rows[0]?.count);
+    });
+  }
+
+  #opened(): Target {
+    if (this.#target === undefined) throw new SluiceError('not-open', 'open comes before this');
+    return this.#target;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

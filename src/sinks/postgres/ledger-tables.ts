@@ -49,8 +49,17 @@ const definition: readonly string[] = [
   "column" text,
   reason text NOT NULL,
   record json,
+  csv json,
   PRIMARY KEY (run, split, "row")
 )`,
+  `CREATE TABLE sluice.replayed (
+  run text NOT NULL,
+  split text NOT NULL,
+  "row" bigint NOT NULL,
+  by text NOT NULL,
+  PRIMARY KEY (run, split, "row")
+)`,
+  `COMMENT ON TABLE sluice.replayed IS 'Rejects that a later run has written: no other may. Kept when their run is forgotten'`,
   `CREATE FUNCTION sluice.fence(run_id text, run_epoch int) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -92,7 +101,7 @@ SELECT n.oid IS NOT NULL AS schema,
   coalesce(bool_and(has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
     AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')), false) AS usable
 FROM (SELECT (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'sluice') AS oid) n
-LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname IN ('meta', 'run', 'span', 'reject') AND c.relkind = 'r'
+LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname IN ('meta', 'run', 'span', 'reject', 'replayed') AND c.relkind = 'r'
 GROUP BY n.oid`);
   const found = rows[0]!;
   if (!found.tables) {

@@ -14,6 +14,7 @@ import { SinkError, SluiceError } from '../../errors.js';
 import { parseJson } from '../../formats/json.js';
 import type { Ask } from './ask.js';
 import { readSession } from './catalog.js';
+import { deadline } from './deadline.js';
 import { codeOf, fenced } from './errors.js';
 import { inspectLedger, makeLedger } from './ledger-tables.js';
 
@@ -21,6 +22,8 @@ import { inspectLedger, makeLedger } from './ledger-tables.js';
 const lease = 15_000;
 /** Rejects fetched at once. */
 const pageOfRejects = 1_000;
+/** The same of their places alone. */
+const pageOfReplayed = 50_000;
 
 interface RunRow {
   readonly run: string;
@@ -89,9 +92,16 @@ export class PostgresLedger implements Ledger {
     let after: readonly [string, string] = ['', '-1'];
     for (;;) {
       const rows = await this.#ask(signal, async (client) => await rejectsAfter(client, run, after));
-      for (const { split, row, code, column, reason, record } of rows) {
+      for (const { split, row, code, column, reason, record, csv } of rows) {
         const refusal = column === null ? { code, reason } : { code, reason, column };
-        yield { split, row: Number(row), ...refusal, record: record === null ? undefined : parseJson(record) };
+        const layout = csv === null ? {} : { csv: JSON.parse(csv) };
+        yield {
+          split,
+          row: Number(row),
+          ...refusal,
+          record: record === null ? undefined : parseJson(record),
+          ...layout,
+        };
       }
       const last = rows.at(-1);
       if (last === undefined || rows.length < pageOfRejects) return;
@@ -99,9 +109,21 @@ export class PostgresLedger implements Ledger {
     }
   }
 
-  async finish(status: RunStatus, { run, epoch }: Context): Promise<void> {
+  async *replayed(run: string, signal: AbortSignal): AsyncGenerator<Pick<Reject, 'split' | 'row'>, void, void> {
+    let after: readonly [string, string] = ['', '-1'];
+    for (let first = true; ; first = false) {
+      const rows = await this.#ask(signal, (client) => replayedAfter(client, run, after, first));
+      for (const { split, row } of rows) yield { split, row: Number(row) };
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < pageOfReplayed) return;
+      after = [last.split, last.row];
+    }
+  }
+
+  async finish(status: RunStatus, { run, epoch, signal }: Context): Promise<void> {
     // The run's own signal may be aborted by now.
-    await this.#ask(AbortSignal.timeout(10_000), (client) =>
+    using patience = deadline(10_000, signal, 2_000);
+    await this.#ask(patience.signal, (client) =>
       inTransaction(client, async () => {
         const { rowCount } = await client.query(
           `UPDATE sluice.run SET status = $3, heartbeat = now(), finished = now() WHERE run = $1 AND epoch = $2`,
@@ -168,13 +190,28 @@ async function rejectsAfter(client: pg.Client, run: string, after: readonly [str
     column: string | null;
     reason: string;
     record: string | null;
+    csv: string | null;
   }>(
-    `SELECT split, "row", code, "column", reason, record::text AS record FROM sluice.reject
+    `SELECT split, "row", code, "column", reason, record::text AS record, csv::text AS csv FROM sluice.reject
 WHERE run = $1 AND (split COLLATE "C", "row") > ($2 COLLATE "C", $3::bigint)
 ORDER BY split COLLATE "C", "row" LIMIT ${pageOfRejects}`,
     [run, ...after],
   );
   return rows;
+}
+
+/** The first look waits for batches on their way, such as those of a replay whose process has just died. */
+async function replayedAfter(client: pg.Client, run: string, after: readonly [string, string], first: boolean) {
+  if ((await inspectLedger(client, await readSession(client))) === 'missing') return [];
+  return await inTransaction(client, async () => {
+    if (first) await client.query('LOCK TABLE sluice.replayed IN SHARE MODE');
+    const { rows } = await client.query<{ split: string; row: string }>(
+      `SELECT split, "row" FROM sluice.replayed WHERE run = $1 AND (split COLLATE "C", "row") > ($2 COLLATE "C", $3::bigint)
+ORDER BY split COLLATE "C", "row" LIMIT ${pageOfReplayed}`,
+      [run, ...after],
+    );
+    return rows;
+  });
 }
 
 async function inTransaction<Result>(client: pg.Client, work: () => Promise<Result>): Promise<Result> {

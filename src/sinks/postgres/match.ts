@@ -3,7 +3,7 @@ import type { Intake } from '../../contract/index.js';
 import { SinkError } from '../../errors.js';
 import { type CatalogColumn, quote, quoteName, type Session, type Table, type TableName } from './catalog.js';
 import { inferTypes, missingSchema } from './create.js';
-import type { Mode, Target } from './target.js';
+import type { Mode, Target, TargetColumn } from './target.js';
 
 /** What the user asked for. */
 export interface Wish {
@@ -13,7 +13,10 @@ export interface Wish {
 }
 
 export interface Match {
+  /** With the columns of the intake. */
   readonly target: Target;
+  /** The table's other columns that could be written. */
+  readonly others: readonly TargetColumn[];
   /** What a person should know of how the intake met the table. */
   readonly notes: readonly string[];
 }
@@ -25,20 +28,34 @@ export interface Match {
 export function match(intake: Intake, table: Table, wish: Wish, session: Session): Match {
   checkKind(table, wish.mode);
   const notes: string[] = [];
-  const columns = writable(intake, table, notes);
+  const nothingKnown = intake.columns.length === 0;
+  const columns = nothingKnown ? [] : writable(intake, table, notes);
   const key = resolveKey(table, wish, notes);
-  checkPresence(columns, key, table);
-  checkPrivileges(columns, key, table, wish.mode, session);
+  if (!nothingKnown) checkPresence(columns, key, table);
+  const others = table.columns.filter((column) => mayWrite(column, key, wish.mode) && !columns.includes(column));
+  checkPrivileges(nothingKnown && others.length === 0 ? table.columns : columns, key, table, wish.mode, session);
   return {
     target: {
       quotedName: table.quotedName,
       mode: wish.mode,
-      columns: columns.map(({ generated: _g, mayInsert: _i, mayUpdate: _u, maySelect: _s, ...column }) => column),
+      columns: columns.map(targetColumn),
       key,
       serverVersion: session.serverVersion,
     },
+    others: others.map(targetColumn),
     notes,
   };
+}
+
+function targetColumn(column: CatalogColumn): TargetColumn {
+  const { generated: _g, mayInsert: _i, mayUpdate: _u, maySelect: _s, ...target } = column;
+  return target;
+}
+
+function mayWrite(column: CatalogColumn, key: readonly string[], mode: Mode): boolean {
+  if (column.generated || !column.mayInsert) return false;
+  if (mode === 'upsert' && !column.mayUpdate && !key.includes(column.name)) return false;
+  return mode === 'append' || column.maySelect;
 }
 
 /** Says so, with what a slip of the finger may have meant. */

@@ -13,7 +13,7 @@ export const postgresOptions = z
       .enum(['append', 'upsert', 'ignore'])
       .default('append')
       .describe('append: insert all; upsert: insert or update by key; ignore: insert what is not there'),
-    key: z.array(z.string()).default([]).describe('columns that tell rows apart; upsert and ignore need them'),
+    key: z.array(z.string()).default([]).describe('columns that tell rows apart; default: the primary key'),
     ledger: z
       .boolean()
       .default(true)

@@ -8,8 +8,7 @@ import { createEncoder, type Encoder } from './encode.js';
 import { type Copied, isDataError, notWritten } from './failure.js';
 import { type Answer, Flight, isServerError, rowCount, type ServerError, sql } from './flight.js';
 import { createJudge, type Judge } from './judge.js';
-
-import { type MergeCounts, merge, mergeCounts, planning, stage } from './merge.js';
+import { type MergeCounts, merge, mergeCounts, missing, planning, stage } from './merge.js';
 import type { Pool } from './pool.js';
 import { Session } from './session.js';
 import type { LedgerStatements } from './settle.js';
@@ -37,7 +36,7 @@ const currentXid = sql('SELECT pg_current_xact_id()::text');
 /** SQLSTATE of a COPY line that is not what its format says. */
 const badCopyFormat = '22P04';
 
-type Counts = { -readonly [name in keyof MergeCounts]: MergeCounts[name] };
+type Counts = { -readonly [name in keyof Omit<MergeCounts, 'passed'>]: number };
 
 interface Parts {
   readonly pool: Pool;
@@ -136,7 +135,7 @@ class BatchWrite {
     if (accounted !== this.#batch.rows)
       throw new Unaccounted(`${accounted} of ${this.#batch.rows} rows are accounted for`);
     const settle = this.#parts.ledger.settle(this.#batch.spans, rejects, this.#context);
-    await this.#commit(session, settle, opened?.rows[0]?.[0] ?? '');
+    await this.#commit(session, [...settle, ...this.#replayed()], opened?.rows[0]?.[0] ?? '');
     return result;
   }
 
@@ -156,8 +155,13 @@ class BatchWrite {
       if (taken !== payload.rows) throw new Unaccounted(`COPY took ${taken} of ${payload.rows} rows`);
       const merged = merges
         ? mergeCounts(answers.at(-1), taken, target)
-        : { written: taken, unchanged: 0, duplicate: 0 };
+        : { written: taken, unchanged: 0, duplicate: 0, passed: 0 };
       if (merged === undefined) throw new Unaccounted(`the merge left out some of ${taken} rows`);
+      if (merged.passed > 0) {
+        const [gone] = await session.run(new Flight([missing(table, target)]));
+        if (gone?.rows[0]?.[0] !== '0')
+          throw new Unaccounted(`${gone?.rows[0]?.[0]} of ${taken} rows were not inserted`);
+      }
       counts.written += merged.written;
       counts.unchanged += merged.unchanged;
       counts.duplicate += merged.duplicate;
@@ -181,7 +185,7 @@ class BatchWrite {
         // An error of the server came before COMMIT took effect, unless it is the one that ends the session.
         if (isServerError(error) && (await session.rollback(error))) throw error;
         session.close(error);
-        if (!(await wasCommitted(xid, this.#parts.pool, patienceMs, error))) throw error;
+        if (!(await wasCommitted(xid, this.#parts.pool, patienceMs, error, this.#context.signal))) throw error;
       }
     }
     // COMMIT of a transaction that failed answers ROLLBACK.
@@ -207,6 +211,17 @@ class BatchWrite {
     return asBytes;
   }
 
+  /** Of rejects of an earlier run, those that are settled with this batch for good. */
+  #replayed(): readonly Statement[] {
+    const { replayOf, rows, duplicates } = this.#batch;
+    if (replayOf === undefined) return [];
+    const written = Array.from({ length: rows }, (_, row) => row).filter(
+      (row) => !this.#rejects.has(row) && !duplicates.has(row),
+    );
+    const places = written.map((row) => this.#batch.origin(row));
+    return places.length === 0 ? [] : this.#parts.ledger.replayed(replayOf, places, this.#context);
+  }
+
   #givenBefore(): number {
     let count = 0;
     for (const row of this.#batch.duplicates) if (!this.#rejects.has(row)) count++;
@@ -226,7 +241,13 @@ class BatchWrite {
     if (error instanceof Unaccounted)
       return new NotWritten(
         'rows-unaccounted',
-        `nothing of the batch was written: ${error.message}. A trigger or a rule on ${this.#parts.target.quotedName} that leaves rows out would do this; Sluice can't load through one`,
+        `nothing of the batch was written: ${error.message}. A trigger, a rule or a row-level policy on ${this.#parts.target.quotedName} that leaves rows out would do this; Sluice can't load through one`,
+        { cause: error },
+      );
+    if (isServerError(error) && error.schema === 'sluice' && error.table === 'replayed')
+      return new NotWritten(
+        'replayed-meanwhile',
+        'some of these rejects have just been written by another replay, and nothing of this batch was: start the replay again, and it will pass them over',
         { cause: error },
       );
     if (error instanceof RowsRefused) return notWritten(error.cause, lost, error.copied);

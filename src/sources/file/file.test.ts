@@ -136,8 +136,30 @@ describe('file', () => {
     await expect(splits.next()).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
   });
 
+  test.each([
+    ['id;name\n1;a\n', 'semi.csv', ';'],
+    ['id\tname\n1\ta\n', 'tabs.csv', '\\t'],
+    ['id,name\n1,a\n', 'commas.tsv', ','],
+  ])('a header %j of %s, read as one field, is told from a file of one column', async (text, name, delimiter) => {
+    const path = await write(name, text);
+    const read = async (options: FileOptions) => {
+      const source = file(options);
+      const [split] = await collect(source.splits(readContext()));
+      return collect(source.read(split!, undefined, readContext()));
+    };
+    await expect(read({ path })).rejects.toMatchObject({
+      code: 'bad-header',
+      message: expect.stringContaining(`--delimiter '${delimiter}'`),
+    });
+    expect(await read({ path, delimiter: '!' })).toHaveLength(1);
+    expect(await read({ path, fields: ['whole'], header: true })).toHaveLength(1);
+  });
+
   test.each<[FileOptions, RegExp]>([
-    [{ path: '-' }, /standard input has no name to tell its format by: give "format"/],
+    [
+      { path: '-' },
+      /standard input has no name to tell its format by: give "format" \(csv or ndjson; on the command line --format\)/,
+    ],
     [{ path: 'a.txt' }, /a\.txt doesn't tell its format/],
     [{ path: 'a.csv', header: false }, /header: a file without a header needs "fields"/],
     [{ path: 'a.csv', fields: ['a', 'a'] }, /fields: must name each field once/],

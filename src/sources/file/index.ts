@@ -1,15 +1,19 @@
 import type { Chunk, ReadContext, ResumePoint, Source, Split } from '../../contract/index.js';
-import { ConfigError } from '../../errors.js';
+import { ConfigError, SourceError } from '../../errors.js';
 import type { ByteStream } from '../../formats/bytes.js';
-import { readCsv } from '../../formats/csv.js';
+import { readCsv, readCsvFields } from '../../formats/csv.js';
 import { readNdjson } from '../../formats/ndjson.js';
-import { fileBytes, standardInputBytes } from './file-bytes.js';
+import { BufferPool } from './buffer-pool.js';
+import { fileBytes, standardInputBytes, step } from './file-bytes.js';
 import { fingerprintOf } from './fingerprint.js';
 import { gunzipped } from './gunzip.js';
 import { type FileOptions, fileOptions } from './options.js';
 import { findFiles, isPattern, lookAt, standardInput } from './paths.js';
 
 export { type FileOptions, fileOptions } from './options.js';
+
+/** Files of a glob whose headers are read before the first record is. */
+const headersLookedAt = 1_000;
 
 /**
  * Records from CSV and NDJSON files, plain or gzip, or from standard input: one split a file, its id the path.
@@ -27,22 +31,38 @@ export function file(options: FileOptions): Source {
   const paths = typeof path === 'string' ? [path] : path;
   for (const given of paths) if (!isPattern(given)) formatOf(given, format);
 
+  const pool = new BufferPool(step);
+
+  async function fieldsOf(split: Split, signal: AbortSignal): Promise<readonly string[] | undefined> {
+    const kind = formatOf(split.id, format);
+    if (kind.format === 'ndjson') return undefined;
+    const delimiter = dialect.delimiter ?? kind.delimiter;
+    const bytes = await openBytes(split, gzip, pool, signal);
+    const fields = await readCsvFields(bytes, { ...dialect, delimiter, split: split.id });
+    if (fields && !dialect.delimiter && !dialect.fields) checkDelimiter(split.id, fields);
+    return fields;
+  }
+
   return {
     name: 'file',
     identity: identityOf(paths, { format, ...dialect }),
+    once: paths.includes(standardInput),
 
-    async *splits(): AsyncGenerator<Split> {
+    async *splits({ signal }: ReadContext): AsyncGenerator<Split> {
       const files = await findFiles(paths, gzip);
       for (const { path } of files) formatOf(path, format);
-      for (const { path, size, gzip } of files) {
+      for (const [i, { path, size, gzip }] of files.entries()) {
         const fingerprint = size === undefined ? undefined : await fingerprintOf(path);
+        const seekable = size !== undefined && i < headersLookedAt;
+        const fields = seekable ? await fieldsOf({ id: path, bytes: size }, signal) : undefined;
+        const split = { id: path, fingerprint, ...(fields && { fields }) };
         // How many bytes gzip holds is known only when it has been read.
-        yield size === undefined || gzip ? { id: path, fingerprint } : { id: path, bytes: size, fingerprint };
+        yield size === undefined || gzip ? split : { ...split, bytes: size };
       }
     },
 
     async *read(split: Split, from: ResumePoint | undefined, { signal }: ReadContext): AsyncGenerator<Chunk> {
-      const bytes = await openBytes(split, gzip, signal);
+      const bytes = await openBytes(split, gzip, pool, signal);
       const kind = formatOf(split.id, format);
       const delimiter = dialect.delimiter ?? kind.delimiter;
       const chunks =
@@ -50,7 +70,9 @@ export function file(options: FileOptions): Source {
           ? readNdjson(bytes, { split: split.id, from })
           : readCsv(bytes, { ...dialect, delimiter, split: split.id, from });
       for await (const chunk of chunks) {
-        yield chunk;
+        if (chunk.kind === 'csv' && !dialect.delimiter && !dialect.fields)
+          checkDelimiter(split.id, chunk.layout.fields);
+        yield recycled(chunk, pool);
         // What was decompressed ahead does not come from the file, whose reading ends by the signal itself.
         signal.throwIfAborted();
       }
@@ -60,11 +82,33 @@ export function file(options: FileOptions): Source {
   };
 }
 
-async function openBytes(split: Split, gzip: boolean | undefined, signal: AbortSignal): Promise<ByteStream> {
+/** One field whose name holds another common delimiter is a file read with the wrong one, and its table would be nonsense. */
+function checkDelimiter(path: string, fields: readonly string[]): void {
+  const other = fields.length === 1 ? /[;\t|,]/.exec(fields[0]!)?.[0] : undefined;
+  if (other === undefined) return;
+  const shown = other === '\t' ? '\\t' : other;
+  throw new SourceError(
+    'bad-header',
+    `${path}: the header is the one field ${JSON.stringify(fields[0])}: if "${shown}" stands between fields, give it as delimiter (--delimiter '${shown}'); else give the delimiter there is`,
+  );
+}
+
+/** A chunk that lies in one of the pool's buffers gives it back in the end; no other chunk lies in the same one. */
+function recycled(chunk: Chunk, pool: BufferPool): Chunk {
+  if (chunk.kind !== 'csv' || !pool.lent(chunk.data)) return chunk;
+  return { ...chunk, release: () => pool.giveBack(chunk.data) };
+}
+
+async function openBytes(
+  split: Split,
+  gzip: boolean | undefined,
+  pool: BufferPool,
+  signal: AbortSignal,
+): Promise<ByteStream> {
   if (split.id === standardInput) return gunzipped(standardInputBytes(signal), gzip, 'standard input');
   const found = await lookAt(split.id, gzip);
   const size = found.size === undefined ? undefined : Math.max(found.size, split.bytes ?? 0);
-  return gunzipped(fileBytes(split.id, size, signal), found.gzip, split.id);
+  return gunzipped(fileBytes(split.id, size, pool, signal), found.gzip, split.id);
 }
 
 interface Format {
@@ -86,7 +130,7 @@ function formatOf(path: string, format: Format['format'] | undefined): Format {
   if (named) return named;
   const what =
     path === standardInput ? 'standard input has no name to tell its format by' : `${path} doesn't tell its format`;
-  throw new ConfigError('format-unknown', `${what}: give "format" (csv or ndjson)`);
+  throw new ConfigError('format-unknown', `${what}: give "format" (csv or ndjson; on the command line --format)`);
 }
 
 /** Paths and what changes the records read from them; what has its default is left out. */

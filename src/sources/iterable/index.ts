@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Chunk, Defect, ReadContext, ResumePoint, Row, Source, Split } from '../../contract/index.js';
-import { SluiceError, SourceError } from '../../errors.js';
+import { messageOf, SluiceError, SourceError } from '../../errors.js';
 import { sampledBytes } from './approximate-bytes.js';
 import { Grouping, maxRows } from './group.js';
 import { Readahead } from './readahead.js';
@@ -30,6 +30,8 @@ export function iterable(
   return {
     name: 'iterable',
     identity: `iterable:${name}`,
+    // Arrays and sets begin anew each time; what is its own iterator, or can't be looked into, does not.
+    once: !(Array.isArray(records) || records instanceof Set),
 
     async *splits(): AsyncGenerator<Split> {
       yield Array.isArray(records) && !records.some(Array.isArray) ? { id: name, rows: records.length } : { id: name };
@@ -51,8 +53,7 @@ export function iterable(
         }
       } catch (cause) {
         if (signal.aborted || cause instanceof SluiceError) throw cause;
-        const reason = cause instanceof Error ? cause.message : String(cause);
-        throw new SourceError('iterable-failed', `${name} failed after ${row} records: ${reason}`, { cause });
+        throw new SourceError('iterable-failed', `${name} failed after ${row} records: ${messageOf(cause)}`, { cause });
       }
     },
 

