@@ -87,8 +87,11 @@ export interface Ledger {
    * refuses, batch by batch, to settle such a reject a second time.
    */
   replayed?(run: string, signal: AbortSignal): AsyncIterable<Pick<Reject, 'split' | 'row'>>;
-  /** Notes how the run ended; a complete one is compacted. */
-  finish(status: RunStatus, context: Context): Promise<void>;
+  /**
+   * Notes how the run ended; a complete one is compacted. `settled` are the rows the holder was told are settled.
+   * @throws SinkError `settled-lost` when fewer are: the run has failed then, and can be resumed.
+   */
+  finish(status: RunStatus, context: Context, settled?: number): Promise<void>;
   /** Newest first. */
   runs(signal: AbortSignal): Promise<readonly RunRecord[]>;
   /** Forgets runs that ended, but for the newest `keep` of each job. Resolves to how many. */

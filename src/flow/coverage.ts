@@ -30,6 +30,13 @@ export class Coverage {
     }
   }
 
+  /** Rows settled, by earlier parts of the run too. */
+  get settled(): number {
+    let rows = 0;
+    for (const ranges of this.#settled.values()) rows += ranges.size;
+    return rows;
+  }
+
   /** Rows read that were never settled, and rows settled more than once; both 0 when all is well. */
   get faults(): { readonly lost: number; readonly doubled: number } {
     let lost = 0;

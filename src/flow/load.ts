@@ -26,6 +26,7 @@ import { begin } from './begin.js';
 import { ByteChannel } from './channel.js';
 import { Coverage } from './coverage.js';
 import { dispatch } from './dispatch.js';
+import { startHeart } from './heartbeat.js';
 import { KeyOrder } from './key-order.js';
 import { LoadError } from './load-error.js';
 import { type ColumnSpec, compileKey } from './mapping.js';
@@ -159,23 +160,23 @@ class Run {
       return;
     }
     if (!nothingToWrite) await sink.open(this.#context);
-    if (!(await this.#begin(prepared))) {
+    if (!(await this.#begin(prepared, before))) {
       this.#cutShort = true;
       return;
     }
     this.#limiter = new Limiter(fixed(this.#workers(prepared.plan.free)));
-    const beating = this.#ledger && setInterval(() => void this.#beat(), heartbeatEvery);
-    try {
-      await this.#verification?.begin(this.#context);
-      await this.#pump(prepared);
-      if (this.#stop.cause === undefined) this.#reconcile();
-      if (this.#stop.cause === undefined && !this.#cutShort) await this.#verify(prepared);
-    } catch (error) {
-      this.#stop.halt(error, grace);
-    } finally {
-      clearInterval(beating);
+    {
+      using _heart = startHeart((signal) => this.#beat(signal), heartbeatEvery);
+      try {
+        await this.#verification?.begin(this.#context);
+        await this.#pump(prepared);
+        if (this.#stop.cause === undefined) this.#reconcile();
+        if (this.#stop.cause === undefined && !this.#cutShort) await this.#verify(prepared);
+      } catch (error) {
+        this.#stop.halt(error, grace);
+      }
     }
-    await this.#ledger?.finish(this.#status(), this.#context);
+    await this.#ledger?.finish(this.#status(), this.#context, this.#coverage.settled);
   }
 
   get #ledger(): Ledger | undefined {
@@ -201,7 +202,7 @@ class Run {
    * Starts the run or takes it over. What is settled now stays so, and is what the reading goes by. False when another
    * holder was waited for, until reading was ended.
    */
-  async #begin({ plan, fingerprints }: Prepared): Promise<boolean> {
+  async #begin({ plan, fingerprints }: Prepared, before: Checkpoint | undefined): Promise<boolean> {
     if (this.#ledger === undefined) {
       this.#context = { ...this.#context, epoch: 1 };
       await this.#clearRejects();
@@ -211,7 +212,8 @@ class Run {
     const request: RunRequest = {
       run: this.#context.run,
       job: this.#context.job,
-      resume: this.#resume,
+      // The one that was found, by which the reading goes, though another may be the latest by now.
+      resume: before === undefined ? this.#resume : { run: before.run },
       source: source.identity,
       sink: sink.identity,
       holder: thisHolder(this.#context.run),
@@ -241,11 +243,12 @@ class Run {
     return true;
   }
 
-  async #beat(): Promise<void> {
+  async #beat(signal: AbortSignal): Promise<void> {
     try {
-      await this.#ledger?.heartbeat(this.#context);
+      await this.#ledger?.heartbeat({ ...this.#context, signal });
     } catch (error) {
       // A server that can't be reached is the batches' to find out; a run taken over is over.
+      if (signal.aborted) return;
       const { sink } = this.#options;
       const over = sink.ledger === undefined ? error instanceof SluiceError : sink.classify(error) === 'fatal';
       if (over) this.#stop.halt(error, grace);

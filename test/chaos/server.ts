@@ -20,9 +20,9 @@ export interface CrashingServer extends AsyncDisposable {
   crash(): Promise<void>;
 }
 
-export async function startCrashingServer(): Promise<CrashingServer> {
+export async function startCrashingServer(settings: Readonly<Record<string, string>> = {}): Promise<CrashingServer> {
   // Without fsync the death of a process loses nothing: what it wrote is the kernel's.
-  const server = await startPostgres({ fsync: 'off', max_connections: '60' });
+  const server = await startPostgres({ fsync: 'off', max_connections: '60', ...settings });
   const query: CrashingServer['query'] = async (sql, values = [], database = 'postgres') => {
     const url = new URL(server.url);
     url.pathname = `/${database}`;

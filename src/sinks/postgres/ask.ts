@@ -5,9 +5,10 @@ import type { Address } from './address.js';
 import { classify, explainConnect, explainRefusal } from './errors.js';
 import { type Pool, withClient } from './pool.js';
 
-/** What surrounds the writing is tried this often when the connection is lost, with pauses that grow by this, in ms. */
-const tries = 6;
+/** What surrounds the writing is tried again for as long as a batch is, with pauses that grow up to the longest. Milliseconds. */
+const patience = 60_000;
 const pause = 150;
+const longestPause = 1_500;
 
 /** Runs `work` on a connection; again from its start when the connection is lost under it. */
 export type Ask = <Result>(signal: AbortSignal, work: (client: pg.Client) => Promise<Result>) => Promise<Result>;
@@ -28,17 +29,21 @@ export function asking(pool: Pool, address: Address): Ask {
 
   return async (signal, work) => {
     await reach(signal);
+    let failingSince: number | undefined;
     for (let attempt = 1; ; attempt++) {
       try {
         return await withClient(pool, signal, work);
       } catch (error) {
         if (signal.aborted) throw error;
-        if (attempt === tries || classify(error) !== 'retry') {
+        failingSince ??= performance.now();
+        const kind = classify(error);
+        const momentary = kind === 'retry' || kind === 'throttled';
+        if (!momentary || performance.now() - failingSince > patience) {
           throw error instanceof SluiceError && error.code !== 'connection-lost'
             ? error
             : explainRefusal(error, address);
         }
-        await sleep(pause * attempt, undefined, { signal });
+        await sleep(Math.min(pause * attempt, longestPause), undefined, { signal });
       }
     }
   };

@@ -6,6 +6,12 @@ import { fenced } from './errors.js';
 /** Raised when the tables change; a ledger of a lower version is brought up, one of a higher version refused. */
 const version = 1;
 
+/**
+ * Transactions of the ledger's own are short, and hold locks that others wait for: of a holder that is stopped or cut off
+ * in the middle of one, the server rids itself.
+ */
+export const beginShort = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '5s'";
+
 const createSchema = 'CREATE SCHEMA sluice';
 
 /**
@@ -122,7 +128,7 @@ GROUP BY n.oid`);
 /** Makes the ledger's tables where they are missing; two who do so at once do it once. */
 export async function makeLedger(client: pg.Client, session: Session): Promise<void> {
   if ((await inspectLedger(client, session)) === 'ready') return;
-  await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+  await client.query(beginShort);
   await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('sluice ledger', 0))`);
   if ((await inspectLedger(client, session)) === 'missing') {
     const { rowCount } = await client.query(`SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'sluice'`);

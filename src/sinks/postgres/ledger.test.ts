@@ -75,6 +75,28 @@ async function withLedger(url: string): Promise<ScratchDatabase> {
 }
 
 describe.each(inject('postgresServers'))('the ledger on $name', ({ url }) => {
+  test('a holder stopped in the middle of its beginning keeps nobody out for long', async () => {
+    await using db = await withLedger(url);
+    await using stopped = await connect(db.url);
+    stopped.on('error', () => {});
+    let begun = () => {};
+    const inTheMiddle = new Promise<void>((resolve) => {
+      begun = resolve;
+    });
+    const query = stopped.query.bind(stopped);
+    Object.assign(stopped, {
+      query: (text: string, values?: unknown[]) => {
+        if (text !== 'COMMIT') return query(text, values);
+        begun();
+        return new Promise(() => {});
+      },
+    });
+    void beginRun(stopped, 'stopped');
+    await inTheMiddle;
+    const checkpoint = await beginRun(db.client, 'next', { run: 'r2' });
+    expect(checkpoint).toMatchObject({ run: 'r2', resumed: false });
+  });
+
   ledgerConformance({
     takenOver: 'SL001',
     async store() {

@@ -16,7 +16,7 @@ import type { Ask } from './ask.js';
 import { readSession } from './catalog.js';
 import { deadline } from './deadline.js';
 import { codeOf, fenced } from './errors.js';
-import { inspectLedger, makeLedger } from './ledger-tables.js';
+import { beginShort, inspectLedger, makeLedger } from './ledger-tables.js';
 
 /** A holder whose heartbeat is older than this may be taken over. Milliseconds. */
 const lease = 15_000;
@@ -120,19 +120,23 @@ export class PostgresLedger implements Ledger {
     }
   }
 
-  async finish(status: RunStatus, { run, epoch, signal }: Context): Promise<void> {
-    // The run's own signal may be aborted by now.
-    using patience = deadline(10_000, signal, 2_000);
-    await this.#ask(patience.signal, (client) =>
+  async finish(status: RunStatus, { run, epoch, signal }: Context, settled = 0): Promise<void> {
+    const complete = status === 'complete' || status === 'complete-with-rejects';
+    // The run's own signal may be aborted by now. Nobody waits long for a run that did not end well.
+    using patience = deadline(complete ? 60_000 : 10_000, signal, 2_000);
+    const lost = await this.#ask(patience.signal, (client) =>
       inTransaction(client, async () => {
+        const lost = complete ? settled - (await settledRows(client, run)) : 0;
         const { rowCount } = await client.query(
           `UPDATE sluice.run SET status = $3, heartbeat = now(), finished = now() WHERE run = $1 AND epoch = $2`,
-          [run, epoch, status],
+          [run, epoch, lost > 0 ? 'failed' : status],
         );
         if (rowCount === 0) throw takenOver(run);
-        if (status === 'complete' || status === 'complete-with-rejects') await compact(client, run);
+        if (complete && lost <= 0) await compact(client, run);
+        return lost;
       }),
     );
+    if (lost > 0) throw settledLost(run, lost);
   }
 
   async runs(signal: AbortSignal): Promise<readonly RunRecord[]> {
@@ -215,7 +219,7 @@ ORDER BY split COLLATE "C", "row" LIMIT ${pageOfReplayed}`,
 }
 
 async function inTransaction<Result>(client: pg.Client, work: () => Promise<Result>): Promise<Result> {
-  await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+  await client.query(beginShort);
   try {
     const result = await work();
     await client.query('COMMIT');
@@ -350,6 +354,15 @@ async function checkpointOf(client: pg.Client, row: RunRow, resumed: boolean): P
   };
 }
 
+async function settledRows(client: pg.Client, run: string): Promise<number> {
+  const { rows } = await client.query<{ rows: string }>(
+    `SELECT coalesce((SELECT sum(rows) FROM sluice.span WHERE run = $1), 0)
+  + coalesce((SELECT sum((s ->> 'rows')::bigint) FROM sluice.run, json_array_elements(compacted) s WHERE run = $1), 0) AS rows`,
+    [run],
+  );
+  return Number(rows[0]?.rows);
+}
+
 /** The spans of a complete run are one range a split: its row then says it all. */
 async function compact(client: pg.Client, run: string): Promise<void> {
   const { rowCount } = await client.query(
@@ -384,6 +397,13 @@ function held({ run, holder, held_since, heartbeat }: RunRow): SinkError {
   return new SinkError(
     'job-held',
     `this job is being run by ${holder} since ${held_since.toISOString()} (run ${run}, last heard of ${heartbeat.toISOString()}): wait for it, with --wait, or stop it`,
+  );
+}
+
+function settledLost(run: string, rows: number): SinkError {
+  return new SinkError(
+    'settled-lost',
+    `${rows} rows of run ${run} were confirmed by the server and are gone: it crashed while synchronous_commit was off, or a standby took over that had not received them. Resume the run: it writes them again`,
   );
 }
 
