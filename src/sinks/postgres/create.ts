@@ -133,7 +133,8 @@ type Kind =
 
 function inferFromText(cells: readonly Cell[]): string {
   return agree(cells, (cell) =>
-    typeof cell === 'string' ? (numberKind(cell) ?? booleanKind(cell) ?? momentKind(cell)) : 'text',
+    // A constant or a default of the job's is a value of its own.
+    typeof cell === 'string' ? (numberKind(cell) ?? booleanKind(cell) ?? momentKind(cell)) : kindOf(cell),
   );
 }
 

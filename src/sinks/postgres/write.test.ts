@@ -143,6 +143,17 @@ describe.each(inject('postgresServers'))('$name', ({ url }) => {
     ]);
   });
 
+  test('constants that are not text are written among the text of CSV', async () => {
+    const columns = 'id int, tags text[], j jsonb, n numeric, b bool';
+    await using to = await writerTo(database, await table(columns), 'append');
+    const row = ['1', ['x', 'y "z"'], { a: [1] }, 1.5, true];
+    const batch = decodedBatch(['id', 'tags', 'j', 'n', 'b'], [row], { textual: true });
+    expect(await to.writer.write(batch, testContext())).toMatchObject({ written: 1, rejects: [] });
+    expect(await rowsOf('SELECT id, tags, j, n::text, b FROM t')).toEqual([
+      [1, ['x', 'y "z"'], { a: [1] }, '1.5', true],
+    ]);
+  });
+
   test('a table of key columns only is upserted', async () => {
     await using to = await writerTo(database, await table('a int, b text, PRIMARY KEY (b, a)'), 'upsert', ['b', 'a']);
     await database.client.query("INSERT INTO t VALUES (1, 'x')");
