@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type ScratchDatabase, scratchDatabase } from '../../../test/servers/database.js';
 import { csvBatch, decodedBatch } from '../../../test/sinks/postgres/batches.js';
 import { testContext, writerTo } from '../../../test/sinks/postgres/writing.js';
+import { classify } from './errors.js';
 
 describe.each(inject('postgresServers'))('$name', ({ url }) => {
   let database: ScratchDatabase;
@@ -152,6 +153,22 @@ describe.each(inject('postgresServers'))('$name', ({ url }) => {
     expect(await rowsOf('SELECT id, tags, j, n::text, b FROM t')).toEqual([
       [1, ['x', 'y "z"'], { a: [1] }, '1.5', true],
     ]);
+  });
+
+  test('an option that COPY does not take is nothing to divide the batch for', async () => {
+    await using to = await writerTo(database, await table('id int, note text'), 'append');
+    const batch = csvBatch(['id', 'note'], '1\ta\n', { delimiter: '\t', null: 'a\tb' });
+    const error = await to.writer.write(batch, testContext()).catch((reason: unknown) => reason);
+    // Before 18 it is a feature not supported.
+    expect(error).toMatchObject({ name: 'NotWritten', code: expect.stringMatching(/^(22023|0A000)$/) });
+    expect(classify(error)).toBe('fatal');
+  });
+
+  test('a value that bears the code of a wrong option is still a bad value', async () => {
+    await using to = await writerTo(database, await table('at timestamptz'), 'append');
+    const batch = csvBatch(['at'], '2024-01-01 00:00 No/Where\n2024-01-01\n');
+    const result = await to.writer.write(batch, testContext());
+    expect(result).toMatchObject({ written: 1, rejects: [{ row: 0, code: '22023', column: 'at' }] });
   });
 
   test('a table of key columns only is upserted', async () => {
