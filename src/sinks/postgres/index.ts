@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Batch, Context, Intake, Ledger, Sink, SinkPlan, SinkTraits, WriteResult } from '../../contract/index.js';
 import { ConfigError, SluiceError } from '../../errors.js';
 import { type Address, describeServer, parseAddress } from './address.js';
-import { parseTableName, quoteName, readSession, readTable, type Session, type TableName } from './catalog.js';
+import { parseTableName, quoteName, readServerState, readTable, type ServerState, type TableName } from './catalog.js';
 import { createMissing, planCreation, rehearse } from './create.js';
 import { classify, explainConnect, explainRefusal } from './errors.js';
 import { PostgresLedger } from './ledger.js';
@@ -42,7 +42,7 @@ type Wishes = Wish & { readonly create: boolean; readonly ledger: boolean };
 
 /** What `plan` found, for `open`. */
 interface Found {
-  readonly session: Session;
+  readonly session: ServerState;
   readonly intake: Intake;
   /** What makes the table, where it has to be made. */
   readonly creation: string | undefined;
@@ -85,7 +85,7 @@ class PostgresSink implements Sink {
   async plan(intake: Intake, context: Context): Promise<SinkPlan> {
     await this.#connect(context.signal);
     return await this.#ask(context.signal, async (client) => {
-      const session = await readSession(client);
+      const session = await readServerState(client);
       const ready = !this.#wish.ledger || (await inspectLedger(client, session)) === 'ready';
       const notes = ready ? [] : ['the schema sluice will be made: it keeps account of what is loaded'];
       let creation: string | undefined;
@@ -102,7 +102,7 @@ class PostgresSink implements Sink {
       return {
         columns: target.columns.map((column) => column.name),
         free: session.free,
-        statements: [...(creation === undefined ? [] : [creation]), ...describeWrite(target)],
+        statements: [...(creation === undefined ? [] : [creation]), ...describeWrite(target, intake.textual)],
         notes: [...matched.notes, ...notes],
       };
     });
@@ -137,7 +137,7 @@ class PostgresSink implements Sink {
   }
 
   /** Undefined when there is no table. */
-  async #match(client: pg.Client, intake: Intake, session: Session): Promise<Match | undefined> {
+  async #match(client: pg.Client, intake: Intake, session: ServerState): Promise<Match | undefined> {
     const table = await readTable(client, this.#table);
     return table && match(intake, table, this.#wish, session);
   }

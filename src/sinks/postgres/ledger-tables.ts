@@ -1,7 +1,8 @@
 import type pg from 'pg';
 import { SinkError } from '../../errors.js';
-import { quote, type Session } from './catalog.js';
+import type { ServerState } from './catalog.js';
 import { fenced } from './errors.js';
+import { quoteIdentifier } from './quote.js';
 
 /** Raised when the tables change; a ledger of a lower version is brought up, one of a higher version refused. */
 const version = 1;
@@ -70,13 +71,13 @@ END $$`,
 /** What a role needs there once somebody else has made the tables. */
 function grants(user: string): string[] {
   return [
-    `GRANT USAGE ON SCHEMA sluice TO ${quote(user)}`,
-    `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA sluice TO ${quote(user)}`,
+    `GRANT USAGE ON SCHEMA sluice TO ${quoteIdentifier(user)}`,
+    `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA sluice TO ${quoteIdentifier(user)}`,
   ];
 }
 
 /** Whether the ledger is there, and usable; changes nothing. */
-export async function inspectLedger(client: pg.Client, session: Session): Promise<'ready' | 'missing'> {
+export async function inspectLedger(client: pg.Client, session: ServerState): Promise<'ready' | 'missing'> {
   const { rows } = await client.query<{
     schema: boolean;
     creatable: boolean;
@@ -111,7 +112,7 @@ GROUP BY n.oid`);
 }
 
 /** Makes the ledger's tables where they are missing; two who do so at once do it once. */
-export async function makeLedger(client: pg.Client, session: Session): Promise<void> {
+export async function makeLedger(client: pg.Client, session: ServerState): Promise<void> {
   if ((await inspectLedger(client, session)) === 'ready') return;
   await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
   await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('sluice ledger', 0))`);
@@ -123,7 +124,7 @@ export async function makeLedger(client: pg.Client, session: Session): Promise<v
   await client.query('COMMIT');
 }
 
-function forbidden({ user, database }: Session, missing: readonly string[]): SinkError {
+function forbidden({ user, database }: ServerState, missing: readonly string[]): SinkError {
   const statements = [...missing, ...grants(user)].map((statement) => `${statement};`).join('\n');
   return new SinkError(
     'ledger-forbidden',

@@ -6,7 +6,7 @@ import { describe, expect, inject, test } from 'vitest';
 import { type ScratchDatabase, scratchDatabase } from '../../../test/servers/database.js';
 import type { Checkpoint, Context, Reject, RunRequest, RunStatus, Span } from '../../contract/index.js';
 import { parseJson } from '../../formats/json.js';
-import { readSession } from './catalog.js';
+import { readServerState } from './catalog.js';
 import { classify } from './errors.js';
 import { PostgresLedger } from './ledger.js';
 import { inspectLedger, makeLedger } from './ledger-tables.js';
@@ -69,14 +69,14 @@ async function connect(url: string): Promise<pg.Client & AsyncDisposable> {
 
 async function withLedger(url: string): Promise<ScratchDatabase> {
   const db = await scratchDatabase(url);
-  await makeLedger(db.client, await readSession(db.client));
+  await makeLedger(db.client, await readServerState(db.client));
   return db;
 }
 
 describe.each(inject('postgresServers'))('the ledger on $name', ({ url }) => {
   test('is made once by however many come at once, and found by those who come later', async () => {
     await using db = await scratchDatabase(url);
-    const session = await readSession(db.client);
+    const session = await readServerState(db.client);
     expect(await inspectLedger(db.client, session)).toBe('missing');
     const others = await Promise.all(Array.from({ length: 6 }, () => connect(db.url)));
     await Promise.all(others.map((client) => makeLedger(client, session)));
@@ -89,7 +89,7 @@ describe.each(inject('postgresServers'))('the ledger on $name', ({ url }) => {
   test('of another version is left alone', async () => {
     await using db = await withLedger(url);
     await db.client.query('UPDATE sluice.meta SET version = 99');
-    const session = await readSession(db.client);
+    const session = await readServerState(db.client);
     await expect(makeLedger(db.client, session)).rejects.toMatchObject({
       code: 'ledger-version',
       message: expect.stringContaining('99'),
@@ -103,7 +103,7 @@ describe.each(inject('postgresServers'))('the ledger on $name', ({ url }) => {
     const address = Object.assign(new URL(db.url), { username: role, password: 'secret' });
     try {
       await using client = await connect(address.href);
-      const session = await readSession(client);
+      const session = await readServerState(client);
       const sqlOf = async () => {
         const error = await makeLedger(client, session).catch((reason: unknown) => reason);
         expect(error).toMatchObject({ name: 'SinkError', code: 'ledger-forbidden' });

@@ -12,7 +12,7 @@ import type {
 } from '../../contract/index.js';
 import { SinkError, SluiceError } from '../../errors.js';
 import { parseJson } from '../../formats/json.js';
-import { readSession } from './catalog.js';
+import { readServerState } from './catalog.js';
 import { deadline } from './deadline.js';
 import { codeOf, fenced } from './errors.js';
 
@@ -61,7 +61,7 @@ export class PostgresLedger implements Ledger {
   ): Promise<Checkpoint | undefined> {
     if (resume === 'no') return undefined;
     return await this.#ask(signal, async (client) => {
-      if ((await inspectLedger(client, await readSession(client))) === 'missing') return noRun(resume);
+      if ((await inspectLedger(client, await readServerState(client))) === 'missing') return noRun(resume);
       const found = await latest(client, job, resume);
       return found === undefined ? noRun(resume) : await checkpointOf(client, found, true);
     });
@@ -69,7 +69,7 @@ export class PostgresLedger implements Ledger {
 
   async begin(request: RunRequest, signal: AbortSignal): Promise<Checkpoint> {
     return await this.#ask(signal, async (client) => {
-      await makeLedger(client, await readSession(client));
+      await makeLedger(client, await readServerState(client));
       for (;;) {
         const taken = await inTransaction(client, () => begin(client, request));
         if (taken !== 'busy') return taken;
@@ -120,7 +120,7 @@ export class PostgresLedger implements Ledger {
 
   async runs(signal: AbortSignal): Promise<readonly RunRecord[]> {
     return await this.#ask(signal, async (client) => {
-      if ((await inspectLedger(client, await readSession(client))) === 'missing') return [];
+      if ((await inspectLedger(client, await readServerState(client))) === 'missing') return [];
       const { rows } = await client.query<RunRow & { rows: string; rejected: string }>(
         `SELECT ${runColumns},
   coalesce((SELECT sum((s ->> 'rows')::bigint) FROM json_array_elements(compacted) s), 0)
@@ -146,7 +146,7 @@ FROM sluice.run r ORDER BY started DESC, run DESC`,
 
   async prune(keep: number, signal: AbortSignal): Promise<number> {
     return await this.#ask(signal, async (client) => {
-      if ((await inspectLedger(client, await readSession(client))) === 'missing') return 0;
+      if ((await inspectLedger(client, await readServerState(client))) === 'missing') return 0;
       return await inTransaction(client, async () => {
         const { rows } = await client.query<{ run: string }>(
           `DELETE FROM sluice.run WHERE run IN (
