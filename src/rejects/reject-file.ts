@@ -1,6 +1,6 @@
 import { type FileHandle, lstat, open, rm } from 'node:fs/promises';
 import type { Reject } from '../contract/index.js';
-import { stringifyJson } from '../formats/json.js';
+import { describeJson } from '../formats/json.js';
 
 /**
  * The rejects of a run as lines of JSON: `split`, `row` (counted from 1, as people do), `code`, `column`, `reason`,
@@ -53,5 +53,7 @@ export class RejectFile {
 }
 
 function rejectLine({ split, row, code, column, reason, record }: Reject): string {
-  return `${stringifyJson({ split, row: row + 1, code, column, reason, record })}\n`;
+  const head = JSON.stringify({ split, row: row + 1, code, column, reason });
+  const text = describeJson(record);
+  return text === undefined ? `${head}\n` : `${head.slice(0, -1)},"record":${text}}\n`;
 }

@@ -9,6 +9,9 @@ const version = 1;
 
 const createSchema = 'CREATE SCHEMA sluice';
 
+/** 128 bits of a split's name, which may be longer than an index entry. Not md5, which servers in FIPS mode lack. */
+const splitHash = 'hashtextextended(split, 0), hashtextextended(split, 1)';
+
 /**
  * `json`, not `jsonb`: records and tokens are kept to the letter, and may hold NUL characters and lone surrogates.
  * A run's row is never written by a batch, for batches of one run would wait for one another there.
@@ -39,9 +42,9 @@ const definition: readonly string[] = [
   split text NOT NULL,
   from_row bigint NOT NULL,
   rows bigint NOT NULL,
-  next json NOT NULL,
-  PRIMARY KEY (run, split, from_row)
+  next json NOT NULL
 )`,
+  `CREATE UNIQUE INDEX span_once ON sluice.span (run, ${splitHash}, from_row)`,
   `CREATE TABLE sluice.reject (
   run text NOT NULL,
   split text NOT NULL,
@@ -49,9 +52,9 @@ const definition: readonly string[] = [
   code text NOT NULL,
   "column" text,
   reason text NOT NULL,
-  record json,
-  PRIMARY KEY (run, split, "row")
+  record json
 )`,
+  `CREATE UNIQUE INDEX reject_once ON sluice.reject (run, ${splitHash}, "row")`,
   `CREATE FUNCTION sluice.fence(run_id text, run_epoch int) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN

@@ -336,6 +336,26 @@ describe.each(inject('postgresServers'))('the ledger on $name', ({ url }) => {
     expect(rows).toEqual([{ record: '{"a":9007199254740993,"b":1.10,"c":1e400}' }, { record: null }]);
   });
 
+  test('takes splits whose names no index entry could hold, each range of them once', async () => {
+    await using db = await withLedger(url);
+    await beginRun(db.client, 'me');
+    const name = Array.from({ length: 4000 }, (_, i) => `/page/${i}`).join('');
+    const [one, two] = [`${name}1`, `${name}2`].map((split) => ({ ...span(0), split }));
+    await settle(db.client, contextOf(), [one!, two!], [{ split: name, row: 0, code: 'x', reason: 'y', record: 1 }]);
+    await expect(settle(db.client, contextOf(), [two!])).rejects.toMatchObject({ code: '23505' });
+  });
+
+  test('keeps a description of a record that has no JSON form', async () => {
+    await using db = await withLedger(url);
+    await beginRun(db.client, 'me');
+    const record: Record<string, unknown> = { id: 1 };
+    record.self = record;
+    await settle(db.client, contextOf(), [span(0)], [{ split: 's', row: 0, code: 'x', reason: 'y', record }]);
+    const kept = [];
+    for await (const reject of ledgerOn(db.client).rejects('r1', never)) kept.push(reject.record);
+    expect(kept).toEqual([expect.stringContaining('Circular')]);
+  });
+
   test('refuses a range that is settled already, as no row’s fault', async () => {
     await using db = await withLedger(url);
     await beginRun(db.client, 'me');

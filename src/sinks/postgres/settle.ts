@@ -1,5 +1,5 @@
 import type { Context, Reject, Span } from '../../contract/index.js';
-import { stringifyJson } from '../../formats/json.js';
+import { describeJson, stringifyJson } from '../../formats/json.js';
 import type { Statement } from './target.js';
 
 /** What a batch's transaction says to the ledger. It must be READ COMMITTED: the fence looks again after it has waited. */
@@ -26,13 +26,13 @@ SELECT $1::text, * FROM unnest($6::text[], $7::bigint[], $8::text[], $9::text[],
         spans.map((span) => span.split),
         spans.map((span) => span.from),
         spans.map((span) => span.rows),
-        spans.map((span) => json(span.next)),
+        spans.map((span) => stringifyJson(span.next) ?? null),
         rejects.map((reject) => reject.split),
         rejects.map((reject) => reject.row),
         rejects.map((reject) => storable(reject.code)),
         rejects.map((reject) => (reject.column === undefined ? null : storable(reject.column))),
         rejects.map((reject) => storable(reject.reason)),
-        rejects.map((reject) => json(reject.record)),
+        rejects.map((reject) => describeJson(reject.record) ?? null),
       ],
     },
   ],
@@ -40,10 +40,6 @@ SELECT $1::text, * FROM unnest($6::text[], $7::bigint[], $8::text[], $9::text[],
 
 /** For a sink that was told to keep no account. */
 export const noLedger: LedgerStatements = { fence: () => [], settle: () => [] };
-
-function json(value: unknown): string | null {
-  return stringifyJson(value) ?? null;
-}
 
 /** No text of PostgreSQL's can hold NUL; a message that quotes one shows its symbol. */
 function storable(text: string): string {
