@@ -171,6 +171,35 @@ describe.each(inject('postgresServers'))('$name', ({ url }) => {
     expect(result).toMatchObject({ written: 1, rejects: [{ row: 0, code: '22023', column: 'at' }] });
   });
 
+  test.each(['upsert', 'ignore'] as const)(
+    'a record without a column that new rows need is refused only as a new row, in mode %s',
+    async (mode) => {
+      await using to = await writerTo(database, await table('id int primary key, a int NOT NULL, b int'), mode, ['id']);
+      await database.client.query('INSERT INTO t VALUES (1, 1, 1), (5, 5, 5)');
+      const records = [
+        [1, undefined, 2],
+        [2, 1, 1],
+        [3, undefined, 3],
+        [2, undefined, 7],
+        [3, undefined, 4],
+        [1, undefined, 9],
+        [4, null, 1],
+        [5, undefined, 5],
+      ];
+      const result = await to.writer.write(decodedBatch(['id', 'a', 'b'], records), testContext());
+      expect(result.rejects.map(({ row, code, column }) => [row, code, column])).toEqual(
+        [2, 4, 6].map((row) => [row, '23502', 'a']),
+      );
+      const upsert = mode === 'upsert';
+      expect(result.written + result.unchanged + result.duplicate).toBe(5);
+      expect(await rowsOf('SELECT * FROM t ORDER BY id')).toEqual([
+        [1, 1, upsert ? 9 : 1],
+        [2, 1, upsert ? 7 : 1],
+        [5, 5, 5],
+      ]);
+    },
+  );
+
   test('a table of key columns only is upserted', async () => {
     await using to = await writerTo(database, await table('a int, b text, PRIMARY KEY (b, a)'), 'upsert', ['b', 'a']);
     await database.client.query("INSERT INTO t VALUES (1, 'x')");
