@@ -208,12 +208,12 @@ function recordReader(spec: NormalSpec): (record: Row) => Cell {
   };
 }
 
+/** A constant or a default stays the value it is, as it does for records: the sink knows the form its column wants. */
 function textFinisher(spec: NormalSpec): (field: string | null | undefined) => Cell {
-  if ('value' in spec) {
-    const value = asText(spec.value, 'text');
-    return () => value;
-  }
-  return (field) => asText(orDefault(field, spec), spec.cast ?? 'text');
+  const { cast } = spec;
+  if ('value' in spec) return () => spec.value;
+  if (cast === undefined) return (field) => orDefault(field, spec);
+  return (field) => asText(orDefault(field, spec), cast);
 }
 
 function orDefault(value: unknown, spec: NormalSpec): unknown {

@@ -15,7 +15,7 @@ import type {
 import { ConfigError, SluiceError } from '../../errors.js';
 import { type Address, describeServer, parseAddress } from './address.js';
 import { type Ask, asking } from './ask.js';
-import { parseTableName, quoteName, readSession, readTable, type Session, type TableName } from './catalog.js';
+import { parseTableName, quoteName, readServerState, readTable, type ServerState, type TableName } from './catalog.js';
 import { compare } from './compare.js';
 import { createMissing, planCreation, rehearse } from './create.js';
 import { classify } from './errors.js';
@@ -64,7 +64,7 @@ type Wishes = Wish & { readonly create: boolean; readonly ledger: boolean };
 
 /** What `plan` found, for `open`. */
 interface Found {
-  readonly session: Session;
+  readonly session: ServerState;
   readonly intake: Intake;
   /** What makes the table, where it has to be made. */
   readonly creation: string | undefined;
@@ -109,7 +109,7 @@ class PostgresSink implements Sink {
 
   async plan(intake: Intake, context: Context): Promise<SinkPlan> {
     return await this.#ask(context.signal, async (client) => {
-      const session = await readSession(client);
+      const session = await readServerState(client);
       const ready = !this.#wish.ledger || (await inspectLedger(client, session)) === 'ready';
       const notes = ready ? [] : ['the schema sluice will be made: it keeps account of what is loaded'];
       let creation: string | undefined;
@@ -131,7 +131,7 @@ class PostgresSink implements Sink {
         free: session.free,
         statements: [
           ...(creation === undefined ? [] : [creation]),
-          ...(target.columns.length === 0 ? [] : describeWrite(target)),
+          ...(target.columns.length === 0 ? [] : describeWrite(target, intake.textual)),
         ],
         notes: [...matched.notes, ...notes],
       };
@@ -185,7 +185,7 @@ class PostgresSink implements Sink {
   }
 
   /** Undefined when there is no table. */
-  async #match(client: pg.Client, intake: Intake, session: Session): Promise<Match | undefined> {
+  async #match(client: pg.Client, intake: Intake, session: ServerState): Promise<Match | undefined> {
     const table = await readTable(client, this.#table);
     return table && match(intake, table, this.#wish, session);
   }

@@ -28,6 +28,11 @@ export interface Pool extends AsyncDisposable {
 const farewell = 2000;
 
 const cancelTimeout = 500;
+/**
+ * Idle milliseconds before the system asks whether the other side is still there: a line lost without a word is noticed
+ * while an answer is waited for. Not the 2 h most systems have by default; how often it asks then is theirs to say.
+ */
+const keepAliveDelay = 10_000;
 
 interface Connection {
   readonly client: pg.Client;
@@ -130,6 +135,7 @@ class ConnectionPool implements Pool {
       enableChannelBinding: address.channelBinding,
       options: address.options,
       keepAlive: true,
+      keepAliveInitialDelayMillis: keepAliveDelay,
     });
     const connection: Connection = { client, ssl, key: undefined, lost: undefined };
     client.connection.on('backendKeyData', ({ processID, secretKey }: CancelKey) => {
