@@ -37,7 +37,7 @@ export interface LoadOptions {
   /** Stops reading, finishes what was read, and ends as `interrupted`. */
   readonly drain?: AbortSignal;
   readonly log?: Log;
-  /** Called every 100 ms while the load runs, and once at its end. */
+  /** Called every 100 ms while the load runs, and once at its end. When it throws, that is logged, and it is not called again. */
   readonly onProgress?: (snapshot: Snapshot) => void;
 }
 
