@@ -1,11 +1,12 @@
 import { Agent, request } from 'undici';
 import type { Log } from '../../contract/index.js';
+import { pause } from '../../pause.js';
 import { hider, isSecretName, publicAddress, secretsIn } from './address.js';
 import { type Authorization, authorization, basicHeader } from './authorization.js';
 import { unpack } from './encoding.js';
 import { type Answer, connectionFailure, Failure, RequestError, statusFailure } from './failure.js';
 import type { HttpSettings } from './options.js';
-import { Pace, pause } from './pace.js';
+import { Pace } from './pace.js';
 import { backoff, type RetryRules } from './retry.js';
 
 /** One request of the listing. */
