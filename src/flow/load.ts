@@ -33,6 +33,7 @@ import { type ColumnSpec, compileKey } from './mapping.js';
 import { checkOptions, type DryRun, type LoadOptions, type Settings } from './options.js';
 import { jobId, type Prepared, prepare, sampleRows } from './prepare.js';
 import { listSplits, readSource } from './reader.js';
+import { release } from './release.js';
 import { writeReport } from './report.js';
 import { refuseChanged, unsettled } from './resume.js';
 import { newRunName } from './run-name.js';
@@ -60,21 +61,34 @@ const heartbeatEvery = 5_000;
 /**
  * Moves all records of `source` into `sink`; both are disposed at the end, whatever happened.
  * Resolves when every record is accounted for (`complete`, `complete-with-rejects`), or when `drain` asked it to stop
- * (`interrupted`). Throws LoadError otherwise: `failed`, `too-many-rejects`, `incomplete` (the source could not be
- * proven to have been read whole), or `interrupted` by `signal`.
+ * (`interrupted`).
+ * @throws ConfigError when an option is wrong: nothing was read, and there is no report.
+ * @throws LoadError in every other case, with the report, whose status is `failed`, `too-many-rejects`, `incomplete` (the
+ * source could not be proven to have been read whole), or `interrupted` (by `signal`). Its code is that of the error that
+ * ended the run, which is its cause.
  */
 export async function load(options: LoadOptions): Promise<Report> {
-  await using run = new Run(options);
+  const run = await newRun(options);
   return await run.load();
 }
 
 /**
  * Reads a sample of at most 1,000 records, matches it with the target, and says what `load` would do. Nothing is
  * changed. Source and sink are disposed at the end.
+ * @throws ConfigError, SourceError or SinkError as `load` would meet it.
  */
 export async function dryRun(options: LoadOptions): Promise<DryRun> {
-  await using run = new Run(options);
+  const run = await newRun(options);
   return await run.plan();
+}
+
+async function newRun(options: LoadOptions): Promise<Run> {
+  try {
+    return new Run(options, checkOptions(options));
+  } catch (error) {
+    await release(undefined, options.source, options.sink);
+    throw error;
+  }
 }
 
 /** One load from its first record to its report. */
@@ -92,15 +106,19 @@ class Run {
   readonly #startedAt = new Date();
   #limiter: Limiter;
   #rejects: RejectFile | undefined;
+  /** What is being read; to be ended even where nobody came to take it. */
+  #arrivals: AsyncGenerator<Arrival, void, void> | undefined;
+  /** onProgress has thrown. */
+  #mute = false;
   /** Reading was ended before the source had. */
   #cutShort = false;
   readonly #verification: Verification | undefined;
   #verified: Verified | undefined;
   #readAgain: () => AsyncIterable<Arrival> = noArrivals;
 
-  constructor(options: LoadOptions) {
+  constructor(options: LoadOptions, settings: Settings) {
     this.#options = options;
-    this.#settings = checkOptions(options);
+    this.#settings = settings;
     this.#verification = Verification.of(options.verify ?? 'none', options.source, options.sink);
     this.#stop = new Stop(options.signal, options.drain);
     this.#limiter = new Limiter(fixed(this.#settings.workers));
@@ -114,9 +132,7 @@ class Run {
   }
 
   async load(): Promise<Report> {
-    const { onProgress } = this.#options;
-    const progress = () => onProgress?.(this.#tally.snapshot(this.#limiter.inFlight, this.#limiter.limit));
-    const ticking = setInterval(progress, progressEvery);
+    const ticking = setInterval(() => this.#show(), progressEvery);
     try {
       await this.#openRunFolder();
       await this.#move();
@@ -126,14 +142,22 @@ class Run {
       clearInterval(ticking);
       await this.#rejects?.[Symbol.asyncDispose]();
     }
-    progress();
+    await this.#close();
+    this.#show();
     return await this.#end();
   }
 
   async plan(): Promise<DryRun> {
+    try {
+      return await this.#plan();
+    } finally {
+      await this.#close();
+    }
+  }
+
+  async #plan(): Promise<DryRun> {
     const { source, sink, columns } = this.#options;
     const { sampled, plan } = await this.#prepare();
-    this.#stop.endReading();
     return {
       job: this.#context.job,
       source: source.identity,
@@ -144,6 +168,29 @@ class Run {
       statements: plan.statements,
       notes: plan.notes,
     };
+  }
+
+  #show(): void {
+    const { onProgress } = this.#options;
+    if (onProgress === undefined || this.#mute) return;
+    try {
+      onProgress(this.#tally.snapshot(this.#limiter.inFlight, this.#limiter.limit));
+    } catch (error) {
+      this.#mute = true;
+      this.#context.log.warn({ error: String(error) }, 'onProgress threw, and is not called any more');
+    }
+  }
+
+  /** What fails here can't undo what was committed: it is a problem of the report. */
+  async #close(): Promise<void> {
+    this.#stop.endReading();
+    const { source, sink } = this.#options;
+    for (const error of await release(this.#arrivals, source, sink)) {
+      const message = `the source or the sink could not be closed: ${messageOf(error)}`;
+      this.#tally.problem({ name: 'close-failed', message, incomplete: false });
+      this.#context.log.warn({ error: String(error) }, message);
+    }
+    this.#stop[Symbol.dispose]();
   }
 
   /** Reads, writes, and leaves the outcome in the figures and in what stopped it. */
@@ -279,12 +326,12 @@ class Run {
       this.#coverage.read(split, point?.row ?? 0);
       this.#passedUnread += point?.row ?? 0;
     }
-    const arrivals = readSource(source, splits, progress, reading, this.#tally);
+    this.#arrivals = readSource(source, splits, progress, reading, this.#tally);
     // What is wrong with the source was told the first time.
     this.#readAgain = () =>
       readSource(source, splits, new Map(), { ...reading, strict: false, problem() {} }, new Tally());
     const known = before?.columns ?? [];
-    return await prepare(arrivals, splits, sink, columns, ignoreExtra, known, this.#context);
+    return await prepare(this.#arrivals, splits, sink, columns, ignoreExtra, known, this.#context);
   }
 
   /** The source is to judge its first records by the key already, and that may be the target's own. */
@@ -344,8 +391,9 @@ class Run {
     this.#tally.passed(passed);
   }
 
-  #write(batch: Batch): Promise<void> {
-    return writeBatch(this.#options.sink, batch, this.#context, backoff, {
+  async #write(batch: Batch): Promise<void> {
+    const start = performance.now();
+    await writeBatch(this.#options.sink, batch, this.#context, backoff, {
       settled: (part, result) => this.#settled(part, result),
       retried: (error, attempt, throttled) => {
         this.#tally.retries += 1;
@@ -355,6 +403,8 @@ class Run {
         );
       },
     });
+    const ms = Math.round(performance.now() - start);
+    this.#context.log.debug({ rows: batch.rows, bytes: batch.bytes, ms }, 'a batch is written');
   }
 
   async #settled(part: Batch, result: WriteResult): Promise<void> {
@@ -499,14 +549,6 @@ class Run {
     const unproven = this.#tally.problems.filter((problem) => problem.incomplete);
     const message = `the source could not be proven to have been read whole: ${unproven.map(({ message }) => message).join('; ')}`;
     return { code: 'incomplete', message };
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop[Symbol.dispose]();
-    const { source, sink } = this.#options;
-    const closed = await Promise.allSettled([source[Symbol.asyncDispose](), sink[Symbol.asyncDispose]()]);
-    const errors = closed.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
-    if (errors.length > 0) throw new AggregateError(errors, 'closing the source or the sink failed');
   }
 }
 
