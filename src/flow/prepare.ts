@@ -47,10 +47,17 @@ export async function prepare(
   const layouts = sample.flatMap(({ chunk }) => (chunk.kind === 'csv' ? [chunk.layout] : []));
   // A run that is gone on with may have met fields in its first part that this sample lacks.
   const names = [...new Set([...before, ...columnNames(columns, layouts, rows)])];
+  // One reject that is still bad must not cost the others: the field no column takes is refused with its record.
+  const replayed = typeof columns !== 'object' && sample[0]?.chunk.replay !== undefined;
   const plan =
     names.length > 0
       ? await sink.plan(
-          { columns: names, sample: sampledCells(sample, columns, names, textual), textual, ignoreExtra },
+          {
+            columns: names,
+            sample: sampledCells(sample, columns, names, textual),
+            textual,
+            ignoreExtra: ignoreExtra || replayed,
+          },
           context,
         )
       : { columns: [], statements: [], notes: ['the source is empty'] };

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { LoadError, type LoadOptions, load, type Report } from '../../src/index.js';
 import { type PostgresOptions, postgres } from '../../src/sinks/postgres/index.js';
 import { file } from '../../src/sources/file/index.js';
+import { iterable } from '../../src/sources/iterable/index.js';
 import { replay } from '../../src/sources/rejects/index.js';
 import { type ScratchDatabase, scratchDatabase } from '../servers/database.js';
 import { reportOf, sluice } from './sluice.js';
@@ -292,6 +293,27 @@ describe('a replay', () => {
     }
     const missing = load({ source: replay({ run: first.run, path: `${path}.none` }), sink: into() });
     await expect(missing).rejects.toMatchObject({ code: 'no-such-file' });
+  });
+
+  test('with a field that no column takes costs that record alone, until there is one', async () => {
+    // Beyond the sample, so that the load begins.
+    const records = [...Array.from({ length: 1_500 }, (_, id) => ({ id })), { id: 1, extra: 5 }, { id: 'x' }];
+    const first = await load({ source: iterable(records), sink: into(), runDir: folder });
+    expect(first).toMatchObject({ written: 1_500, rejected: 2 });
+    await db.client.query('TRUNCATE t');
+    const mended = await mend(join(folder, 'rejects.ndjson'), 'mended.ndjson', ({ record, row }) =>
+      row === 1_502 ? { id: 2 } : record,
+    );
+    const source = () => replay({ run: first.run, path: mended });
+    const second = await load({ source: source(), sink: into(), runDir: join(folder, 'r') });
+    expect(second).toMatchObject({ written: 1, rejected: 1 });
+    expect(await linesOf(join(folder, 'r', 'rejects.ndjson'))).toMatchObject([{ code: 'unknown-field', row: 1_501 }]);
+    await db.client.query('ALTER TABLE t ADD extra int');
+    expect(await load({ source: source(), sink: into() })).toMatchObject({ written: 1, rejected: 0, skipped: 1 });
+    expect((await db.client.query('SELECT id, extra FROM t ORDER BY id')).rows).toEqual([
+      { id: 1, extra: 5 },
+      { id: 2, extra: null },
+    ]);
   });
 
   test('without a ledger, or as a resume, is refused', async () => {
