@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cell, Context, Row, Sink, SinkPlan, Source, Split } from '../contract/index.js';
+import { SourceError } from '../errors.js';
 import { parseCsvRecord } from '../formats/csv-record.js';
 import { type Slice, SlicedBatch } from './batch.js';
 import type { Arrival } from './batcher.js';
@@ -47,6 +48,7 @@ export async function prepare(
   const layouts = sample.flatMap(({ chunk }) => (chunk.kind === 'csv' ? [chunk.layout] : []));
   // A run that is gone on with may have met fields in its first part that this sample lacks.
   const names = [...new Set([...before, ...columnNames(columns, layouts, rows)])];
+  if (names.length === 0) refuseUnreadable(sample);
   // One reject that is still bad must not cost the others: the field no column takes is refused with its record.
   const replayed = typeof columns !== 'object' && sample[0]?.chunk.replay !== undefined;
   const plan =
@@ -70,6 +72,22 @@ export async function prepare(
     textual,
     fingerprints: Object.fromEntries(splits.flatMap(({ id, fingerprint }) => (fingerprint ? [[id, fingerprint]] : []))),
   };
+}
+
+/** Records that can't be read are rejects, but where there is no other, nobody knows what to reject them from. */
+function refuseUnreadable(sample: readonly Arrival[]): void {
+  let rows = 0;
+  let reason: string | undefined;
+  for (const { chunk } of sample) {
+    rows += chunk.span.rows;
+    for (const defect of chunk.defects?.values() ?? [])
+      if (defect.kind === 'malformed') reason ??= defect.refusal.reason;
+  }
+  if (reason === undefined) return;
+  throw new SourceError(
+    'no-readable-record',
+    `none of the first ${rows} records could be read (${reason}), so that no column is known: check the format, or give the columns`,
+  );
 }
 
 async function takeSample(
