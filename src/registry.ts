@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Sink, Source } from './contract/index.js';
+import type { Ledger, Sink, Source } from './contract/index.js';
 
 /** How a host makes a part out of a job's words: validate with `options`, then `create`. */
 export interface Component<Part> {
@@ -25,6 +25,10 @@ export const sources: Readonly<Record<string, () => Promise<Component<Source>>>>
     const { http, httpOptions } = await import('./sources/http/index.js');
     return component(httpOptions, http);
   },
+  rejects: async () => {
+    const { replay, replayOptions } = await import('./sources/rejects/index.js');
+    return component(replayOptions, replay);
+  },
 };
 
 /** Every sink by name, loaded when asked for. */
@@ -33,4 +37,10 @@ export const sinks: Readonly<Record<string, () => Promise<Component<Sink>>>> = {
     const { postgres, postgresOptions } = await import('./sinks/postgres/index.js');
     return component(postgresOptions, postgres);
   },
+};
+
+/** Ledgers that can be looked into without a load, by the scheme of their address, loaded when asked for. */
+export const ledgers: Readonly<Record<string, () => Promise<(address: string) => Ledger & AsyncDisposable>>> = {
+  postgres: async () => (await import('./sinks/postgres/index.js')).postgresLedger,
+  postgresql: async () => (await import('./sinks/postgres/index.js')).postgresLedger,
 };

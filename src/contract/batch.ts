@@ -1,5 +1,5 @@
 import type { CsvLayout, Span } from './chunk.js';
-import type { Cell, Refusal } from './record.js';
+import type { Cell, Refusal, Reject } from './record.js';
 
 /** A piece of CSV bytes within a batch: records `[first, last)` of a chunk. */
 export interface CsvPiece {
@@ -35,6 +35,8 @@ export interface Batch {
   readonly refused: ReadonlyMap<number, Refusal>;
   /** Rows that are not written because the source gave them before. */
   readonly duplicates: ReadonlySet<number>;
+  /** The run whose rejects these rows were: the ledger notes by their `origin` which of them are written. */
+  readonly replayOf?: string | undefined;
   /**
    * Fills `into` (one slot a column) with the cells of a row; slots of missing fields become undefined.
    * Returns a refusal when this row can't be read or mapped: `into` then has no meaning.
@@ -42,7 +44,7 @@ export interface Batch {
    */
   cells(row: number, into: Cell[]): Refusal | undefined;
   /** Where a row stands and the record as read, for a reject. */
-  origin(row: number): { readonly split: string; readonly row: number; readonly record: unknown };
+  origin(row: number): Pick<Reject, 'split' | 'row' | 'record' | 'csv'>;
   /** Rows `[from, to)` as a batch of their own, refusals and duplicates with them. */
   part(from: number, to: number): Batch;
   /** The same batch with more rows refused. */

@@ -25,14 +25,25 @@ export type Defect =
   /** Read before, under the same key: counted, not written. */
   | { readonly kind: 'duplicate' };
 
+/** Records of a chunk that were rejects of an earlier run. */
+export interface Replay {
+  /** The run that rejected them first. */
+  readonly run: string;
+  /** Where each record of the chunk stood then: what its reject, and the ledger, name it by. */
+  readonly origins: readonly { readonly split: string; readonly row: number }[];
+}
+
 interface ChunkBase {
   readonly span: Span;
   /** Memory this chunk holds, in bytes; what the channel counts. For decoded records, an estimate. */
   readonly bytes: number;
   /** Slots without a record, by index in the chunk. */
   readonly defects?: ReadonlyMap<number, Defect>;
+  readonly replay?: Replay;
   /** Rows the whole split will have, as far as the source knows by now. */
   readonly totalRows?: number;
+  /** Called once, when every row is settled and none is looked at again: the source may then use the memory for others. */
+  readonly release?: () => void;
 }
 
 /** Decoded records. `records[i]` is row `span.from + i`; under a defect the slot's value has no meaning. */

@@ -53,6 +53,8 @@ export interface RunRecord {
   readonly status: RunStatus | 'running';
   readonly epoch: number;
   readonly holder: Holder;
+  /** Of a running one: whether its holder was heard of within the lease, by the ledger's own clock. */
+  readonly alive?: boolean;
   readonly startedAt: Date;
   readonly endedAt: Date | undefined;
   /** Rows settled, rejects among them. */
@@ -80,8 +82,16 @@ export interface Ledger {
   settle?(spans: readonly Span[], rejects: readonly Reject[], context: Context): Promise<void>;
   /** Rejects of a run, in the order of splits and rows. */
   rejects(run: string, signal: AbortSignal): AsyncIterable<Reject>;
-  /** Notes how the run ended; a complete one is compacted. */
-  finish(status: RunStatus, context: Context): Promise<void>;
+  /**
+   * Which rejects of a run were written since, by replays of it; in the order of splits and rows. A ledger that has this
+   * refuses, batch by batch, to settle such a reject a second time.
+   */
+  replayed?(run: string, signal: AbortSignal): AsyncIterable<Pick<Reject, 'split' | 'row'>>;
+  /**
+   * Notes how the run ended; a complete one is compacted. `settled` are the rows the holder was told are settled.
+   * @throws SinkError `settled-lost` when fewer are: the run has failed then, and can be resumed.
+   */
+  finish(status: RunStatus, context: Context, settled?: number): Promise<void>;
   /** Newest first. */
   runs(signal: AbortSignal): Promise<readonly RunRecord[]>;
   /** Forgets runs that ended, but for the newest `keep` of each job. Resolves to how many. */

@@ -1,3 +1,5 @@
+import type { CsvLayout } from './chunk.js';
+
 /** A record as decoded: field names to JavaScript values, nested objects and arrays included. */
 export type Row = Readonly<Record<string, unknown>>;
 
@@ -27,4 +29,6 @@ export interface Reject extends Refusal {
   readonly row: number;
   /** The record as read: its text (CSV, malformed JSON) or its fields. Bytes that are not UTF-8 come as `{ base64 }`. */
   readonly record: unknown;
+  /** How `record` is to be read, where it came from a CSV file. */
+  readonly csv?: CsvLayout;
 }

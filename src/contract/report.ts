@@ -1,9 +1,14 @@
-import type { Guarantee, RunStatus } from './sink.js';
+import type { Comparison, Guarantee, RunStatus } from './sink.js';
 import type { Problem } from './source.js';
 
 /** A problem as reported: how often it was seen. */
 export interface ReportedProblem extends Problem {
   readonly count: number;
+}
+
+/** What was found when a load was read back. */
+export interface Verified extends Comparison {
+  readonly level: 'count' | 'sample' | 'full';
 }
 
 /** What a run did. `read = written + unchanged + duplicate + rejected + skipped`, or the status is `failed`. */
@@ -34,6 +39,8 @@ export interface Report {
   /** Most batches in flight at once that were allowed. */
   readonly workers: number;
   readonly problems: readonly ReportedProblem[];
+  /** Only where the load was asked to verify, and came that far. */
+  readonly verify?: Verified;
   /** Null when the run has no folder. */
   readonly runDir: string | null;
   /** Null when nothing was rejected or the run has no folder. */

@@ -53,6 +53,36 @@ export interface WriteResult {
   readonly rejects: readonly Reject[];
 }
 
+/** A value, or a whole row, that is not in the target as it was written. Values are the target's text, cut at 1,000 characters. */
+export interface Difference {
+  /** The key's columns, or, where rows have no key, every column compared. */
+  readonly key: Readonly<Record<string, string | null>>;
+  /** The column that differs; null when the row is not there at all. */
+  readonly column: string | null;
+  readonly expected: string | null;
+  readonly found: string | null;
+}
+
+/** What is asked of a comparison. */
+export interface Compared {
+  /** False when only the presence of the keys is asked for. */
+  readonly values: boolean;
+  /** The target may have kept rows of its own in place of some of these, as mode ignore does. */
+  readonly kept: boolean;
+}
+
+/** How records compare with the target. */
+export interface Comparison {
+  /** Records that were held against the target. */
+  readonly compared: number;
+  /** Rows, or keys, that are not there. */
+  readonly missing: number;
+  /** Rows that are there with other values. */
+  readonly different: number;
+  /** At most 20 of them, in the order of the key. */
+  readonly differences: readonly Difference[];
+}
+
 /**
  * What an error of `write` asks for.
  * - `retry`: the same batch, after a pause; the fault lies with the connection or the moment.
@@ -99,6 +129,17 @@ export interface Sink extends AsyncDisposable {
    * Throws NotWritten (nothing of the batch landed) or InDoubt (some or all of it may have).
    */
   write(batch: Batch, context: Context): Promise<WriteResult>;
+  /**
+   * Rows in the target now. Only where each record written adds a row, so that their number tells what is there.
+   */
+  readonly count?: (context: Context) => Promise<number>;
+  /**
+   * Holds the rows of all batches, those refused or duplicate left out, against what the target has, in the target itself:
+   * values are compared as the target holds them, missing fields not at all. Where rows have a key, the target's row must be
+   * one of those given with that key. Called after `open`, one call at a time. Changes and locks no row.
+   * @throws as `write`, for `classify`; nothing is left behind, and it may be called again.
+   */
+  compare?(batches: AsyncIterable<Batch>, wanted: Compared, context: Context): Promise<Comparison>;
   /** Pure; by codes (SQLSTATE, errno), never by message text. */
   classify(error: unknown): FailureClass;
 }

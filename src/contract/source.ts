@@ -1,5 +1,6 @@
 import type { Chunk, ResumePoint } from './chunk.js';
 import type { Context } from './context.js';
+import type { Ledger } from './ledger.js';
 import type { Row } from './record.js';
 
 /** A part of a source that can be read alone. */
@@ -35,6 +36,10 @@ export interface ReadContext extends Context {
   readonly strict?: boolean;
   /** Rows wanted in all; a source may fetch less ahead because of it. */
   readonly limit?: number;
+  /** Counts records that are not given, for an earlier run settled them. */
+  skipped?(rows: number): void;
+  /** The load's ledger, where it has one; for a source of what was loaded before. */
+  readonly ledger?: Ledger | undefined;
   /** Reports a problem; the same name twice is counted, and the first message kept. */
   problem(problem: Problem): void;
 }
@@ -47,6 +52,8 @@ export interface Source extends AsyncDisposable {
   readonly name: string;
   /** What is read, stable from run to run, without secrets: part of the job's identity, shown in the report. */
   readonly identity: string;
+  /** Its records can be read once only: standard input, a generator. Default false. */
+  readonly once?: boolean;
   splits(context: ReadContext): AsyncIterable<Split>;
   /**
    * Chunks of whole records in row order, from `from` (or from the start).

@@ -1,4 +1,4 @@
-import type { Batch, Cell, Chunk, CsvBytes, CsvChunk, Refusal, ResumePoint, Span } from '../contract/index.js';
+import type { Batch, Cell, Chunk, CsvBytes, CsvChunk, Refusal, Reject, ResumePoint, Span } from '../contract/index.js';
 import { asBuffer, recordText } from '../formats/bytes.js';
 import { parseCsvRecord } from '../formats/csv-record.js';
 import type { CsvMapper, Mapper } from './mapping.js';
@@ -12,6 +12,25 @@ export interface Slice {
   readonly start: ResumePoint;
   /** For CSV chunks: how this layout's fields become cells. */
   readonly csv?: CsvMapper;
+  /** For chunks whose memory is to be given back. */
+  readonly lifetime?: Lifetime;
+}
+
+/** Counts the rows of a chunk that are still to be settled, and releases the chunk with the last. */
+export class Lifetime {
+  readonly #release: () => void;
+  #left: number;
+
+  constructor(rows: number, release: () => void) {
+    this.#left = rows;
+    this.#release = release;
+  }
+
+  settle(rows: number): void {
+    if (rows === 0) return;
+    this.#left -= rows;
+    if (this.#left === 0) this.#release();
+  }
 }
 
 /** A batch over slices of chunks, all of one kind and layout: nothing is copied until a sink asks for it. */
@@ -50,6 +69,12 @@ export class SlicedBatch implements Batch {
     this.#starts = starts;
     this.refused = defective;
     this.duplicates = duplicates;
+  }
+
+  /** To be called once a batch, or a part of one, is settled: its rows must not be looked at any more. */
+  static release(batch: Batch): void {
+    if (!(batch instanceof SlicedBatch)) return;
+    for (const { lifetime, first, last } of batch.#slices) lifetime?.settle(last - first);
   }
 
   get columns(): readonly string[] {
@@ -95,9 +120,15 @@ export class SlicedBatch implements Batch {
     return refusal ?? csv!.cells(this.#fields, into);
   }
 
-  origin(row: number): { split: string; row: number; record: unknown } {
+  get replayOf(): string | undefined {
+    return this.#slices[0]?.chunk.replay?.run;
+  }
+
+  origin(row: number): Pick<Reject, 'split' | 'row' | 'record' | 'csv'> {
     const { chunk, index } = this.#find(row);
-    const place = { split: chunk.span.split, row: chunk.span.from + index };
+    const { split, from } = chunk.span;
+    const stood = chunk.replay?.origins[index] ?? { split, row: from + index };
+    const place = chunk.kind === 'csv' ? { ...stood, csv: chunk.layout } : stood;
     const defect = chunk.defects?.get(index);
     if (defect?.kind === 'malformed') return { ...place, record: defect.record };
     if (chunk.kind === 'records') return { ...place, record: chunk.records[index] };

@@ -1,5 +1,5 @@
 import type { Batch, Chunk, ResumePoint } from '../contract/index.js';
-import { type Slice, SlicedBatch, sliceBytes } from './batch.js';
+import { type Lifetime, type Slice, SlicedBatch, sliceBytes } from './batch.js';
 import type { ByteChannel } from './channel.js';
 import type { CsvMapper, Mapper } from './mapping.js';
 
@@ -21,6 +21,7 @@ export interface Arrival {
   /** The rows of the chunk that are to be written: `[first, last)`. */
   readonly first: number;
   readonly last: number;
+  readonly lifetime?: Lifetime;
 }
 
 /** Cuts batches out of chunks, by rows, bytes and age, and counts why. One caller at a time. */
@@ -92,8 +93,8 @@ export class Batcher {
     return batch;
   }
 
-  #slice({ chunk, start, first, last }: Arrival): Slice {
-    const slice = { chunk, first, last, start };
+  #slice({ chunk, start, first, last, lifetime }: Arrival): Slice {
+    const slice = { chunk, first, last, start, lifetime };
     return chunk.kind === 'csv' ? { ...slice, csv: this.#csvMapper(chunk) } : slice;
   }
 

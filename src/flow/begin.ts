@@ -1,25 +1,38 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Checkpoint, Ledger, Log, RunRequest } from '../contract/index.js';
+import type { Checkpoint, Ledger, RunRequest } from '../contract/index.js';
 import { SluiceError } from '../errors.js';
 
 /** Milliseconds between two looks at a job that somebody else holds. */
 const look = 500;
 
-/** Begins the run; where another holder has the job, either says so or waits until it is free. */
+/** What is done while another holder has the job. */
+export interface Waiting {
+  readonly wait: boolean;
+  /** Ends the waiting. */
+  readonly until: AbortSignal;
+  /** Told once, with the error that names the holder. */
+  tell(held: SluiceError): void;
+}
+
+/**
+ * Begins the run; where another holder has the job, either says so or waits until it is free. Undefined when the waiting
+ * was ended first.
+ */
 export async function begin(
   ledger: Ledger,
   request: RunRequest,
-  wait: boolean,
+  { wait, until, tell }: Waiting,
   signal: AbortSignal,
-  log: Log,
-): Promise<Checkpoint> {
+): Promise<Checkpoint | undefined> {
   for (let told = false; ; told = true) {
     try {
       return await ledger.begin(request, signal);
     } catch (error) {
       if (!wait || !(error instanceof SluiceError) || error.code !== 'job-held') throw error;
-      if (!told) log.info({}, `waiting: ${error.message}`);
-      await sleep(look, undefined, { signal });
+      if (!told) tell(error);
+      await sleep(look, undefined, { signal: until }).catch(() => {});
+      signal.throwIfAborted();
+      if (until.aborted) return undefined;
     }
   }
 }

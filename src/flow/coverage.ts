@@ -30,10 +30,21 @@ export class Coverage {
     }
   }
 
+  /** Rows settled, by earlier parts of the run too. */
+  get settled(): number {
+    let rows = 0;
+    for (const ranges of this.#settled.values()) rows += ranges.size;
+    return rows;
+  }
+
   /** Rows read that were never settled, and rows settled more than once; both 0 when all is well. */
   get faults(): { readonly lost: number; readonly doubled: number } {
     let lost = 0;
-    for (const [split, rows] of this.#read) lost += rows - (this.#settled.get(split)?.size ?? 0);
+    for (const [split, rows] of this.#read) {
+      // What an earlier part of the run settled may lie behind what this one came to read.
+      const missing = this.#settled.get(split)?.missing(0, rows) ?? [{ from: 0, to: rows }];
+      for (const { from, to } of missing) lost += to - from;
+    }
     return { lost, doubled: this.#doubled };
   }
 }

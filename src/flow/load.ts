@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type {
@@ -11,20 +10,23 @@ import type {
   Report,
   RunRequest,
   RunStatus,
+  Verified,
   WriteResult,
 } from '../contract/index.js';
-import { ConfigError, messageOf, SluiceError } from '../errors.js';
+import { ConfigError, InDoubt, messageOf, SluiceError } from '../errors.js';
 import { fixed } from '../gate/fixed.js';
 import { Limiter } from '../gate/limiter.js';
 import { mayBeAlive, thisHolder } from '../ledger/holder.js';
 import { progressOf, type SplitProgress } from '../ledger/progress.js';
 import { RejectFile } from '../rejects/reject-file.js';
 import { Tally } from '../telemetry/tally.js';
+import { SlicedBatch } from './batch.js';
 import { type Arrival, Batcher } from './batcher.js';
 import { begin } from './begin.js';
 import { ByteChannel } from './channel.js';
 import { Coverage } from './coverage.js';
 import { dispatch } from './dispatch.js';
+import { startHeart } from './heartbeat.js';
 import { KeyOrder } from './key-order.js';
 import { LoadError } from './load-error.js';
 import { type ColumnSpec, compileKey } from './mapping.js';
@@ -34,7 +36,9 @@ import { listSplits, readSource } from './reader.js';
 import { release } from './release.js';
 import { writeReport } from './report.js';
 import { refuseChanged, unsettled } from './resume.js';
+import { newRunName } from './run-name.js';
 import { Stop } from './stop.js';
+import { Verification, verifyFault } from './verify.js';
 import { writeBatch } from './writer.js';
 
 const mebibyte = 1024 * 1024;
@@ -108,14 +112,18 @@ class Run {
   #mute = false;
   /** Reading was ended before the source had. */
   #cutShort = false;
+  readonly #verification: Verification | undefined;
+  #verified: Verified | undefined;
+  #readAgain: () => AsyncIterable<Arrival> = noArrivals;
 
   constructor(options: LoadOptions, settings: Settings) {
     this.#options = options;
     this.#settings = settings;
+    this.#verification = Verification.of(options.verify ?? 'none', options.source, options.sink);
     this.#stop = new Stop(options.signal, options.drain);
     this.#limiter = new Limiter(fixed(this.#settings.workers));
     this.#context = {
-      run: newRunId(this.#startedAt),
+      run: options.run ?? newRunName(this.#startedAt),
       job: jobId(options.source, options.sink),
       epoch: 0,
       signal: this.#stop.writing,
@@ -195,21 +203,27 @@ class Run {
     if (nothingToWrite && before === undefined) {
       // Nothing was read, and so no column is known: there is nothing to make ready.
       this.#cutShort = this.#stop.reading.aborted;
+      await this.#clearRejects();
       return;
     }
     if (!nothingToWrite) await sink.open(this.#context);
-    await this.#begin(prepared);
-    this.#limiter = new Limiter(fixed(this.#workers(prepared.plan.free)));
-    const beating = this.#ledger && setInterval(() => void this.#beat(), heartbeatEvery);
-    try {
-      await this.#pump(prepared);
-    } catch (error) {
-      this.#stop.halt(error, grace);
-    } finally {
-      clearInterval(beating);
+    if (!(await this.#begin(prepared, before))) {
+      this.#cutShort = true;
+      return;
     }
-    if (this.#stop.cause === undefined) this.#reconcile();
-    await this.#ledger?.finish(this.#status(), this.#context);
+    this.#limiter = new Limiter(fixed(this.#workers(prepared.plan.free)));
+    {
+      using _heart = startHeart((signal) => this.#beat(signal), heartbeatEvery);
+      try {
+        await this.#verification?.begin(this.#context);
+        await this.#pump(prepared);
+        if (this.#stop.cause === undefined) this.#reconcile();
+        if (this.#stop.cause === undefined && !this.#cutShort) await this.#verify(prepared);
+      } catch (error) {
+        this.#stop.halt(error, grace);
+      }
+    }
+    await this.#ledger?.finish(this.#status(), this.#context, this.#coverage.settled);
   }
 
   get #ledger(): Ledger | undefined {
@@ -231,17 +245,22 @@ class Run {
     return await this.#ledger.find({ job: this.#context.job, resume: this.#resume }, this.#stop.writing);
   }
 
-  /** Starts the run or takes it over. What is settled now stays so, and is what the reading goes by. */
-  async #begin({ plan, fingerprints }: Prepared): Promise<void> {
+  /**
+   * Starts the run or takes it over. What is settled now stays so, and is what the reading goes by. False when another
+   * holder was waited for, until reading was ended.
+   */
+  async #begin({ plan, fingerprints }: Prepared, before: Checkpoint | undefined): Promise<boolean> {
     if (this.#ledger === undefined) {
       this.#context = { ...this.#context, epoch: 1 };
-      return;
+      await this.#clearRejects();
+      return true;
     }
-    const { source, sink, wait = false } = this.#options;
+    const { source, sink, wait = false, onWait, onBegin } = this.#options;
     const request: RunRequest = {
       run: this.#context.run,
       job: this.#context.job,
-      resume: this.#resume,
+      // The one that was found, by which the reading goes, though another may be the latest by now.
+      resume: before === undefined ? this.#resume : { run: before.run },
       source: source.identity,
       sink: sink.identity,
       holder: thisHolder(this.#context.run),
@@ -249,23 +268,37 @@ class Run {
       columns: plan.columns,
       fingerprints,
     };
-    const checkpoint = await begin(this.#ledger, request, wait, this.#stop.writing, this.#context.log);
+    const tell = ({ message }: SluiceError) => {
+      this.#context.log.info({}, `waiting: ${message}`);
+      onWait?.(message);
+    };
+    const waiting = { wait, until: this.#stop.reading, tell };
+    const checkpoint = await begin(this.#ledger, request, waiting, this.#stop.writing);
+    if (checkpoint === undefined) return false;
     this.#context = { ...this.#context, run: checkpoint.run, epoch: checkpoint.epoch };
     this.#before = progressOf(checkpoint.spans);
     this.#coverage = new Coverage(this.#before);
     this.#tally.goOnAfter(checkpoint.rejected);
-    if (!checkpoint.resumed) return;
+    onBegin?.({ run: checkpoint.run, resumed: checkpoint.resumed });
+    await this.#clearRejects();
+    if (!checkpoint.resumed) return true;
     this.#context.log.info({ run: checkpoint.run, epoch: checkpoint.epoch }, 'the run is gone on with');
-    for await (const reject of this.#ledger.rejects(checkpoint.run, this.#stop.writing))
+    for await (const reject of this.#ledger.rejects(checkpoint.run, this.#stop.writing)) {
       this.#rejects?.append([reject]);
+      this.#verification?.rejected([reject]);
+    }
+    return true;
   }
 
-  async #beat(): Promise<void> {
+  async #beat(signal: AbortSignal): Promise<void> {
     try {
-      await this.#ledger?.heartbeat(this.#context);
+      await this.#ledger?.heartbeat({ ...this.#context, signal });
     } catch (error) {
       // A server that can't be reached is the batches' to find out; a run taken over is over.
-      if (this.#options.sink.classify(error) === 'fatal') this.#stop.halt(error, grace);
+      if (signal.aborted) return;
+      const { sink } = this.#options;
+      const over = sink.ledger === undefined ? error instanceof SluiceError : sink.classify(error) === 'fatal';
+      if (over) this.#stop.halt(error, grace);
     }
   }
 
@@ -276,6 +309,8 @@ class Run {
       ...this.#context,
       signal: this.#stop.reading,
       limit: this.#settings.limit,
+      ledger: this.#ledger,
+      skipped: (rows) => this.#count(rows, rows),
       strict: before !== undefined && !sink.traits.rewrites && !force,
       keyOf: sink.key && sink.key.length > 0 ? compileKey(columns, sink.key) : undefined,
       problem: (problem) => {
@@ -284,13 +319,17 @@ class Run {
       },
     };
     const splits = await listSplits(source, reading, this.#tally);
-    if (before !== undefined && !force) refuseChanged(splits, before);
+    // Stopped while the splits were listed, they are not all here; nothing will be read.
+    if (before !== undefined && !force && !this.#stop.reading.aborted) refuseChanged(splits, before);
     const progress = progressOf(before?.spans ?? []);
     for (const [split, { point }] of progress) {
       this.#coverage.read(split, point?.row ?? 0);
       this.#passedUnread += point?.row ?? 0;
     }
     this.#arrivals = readSource(source, splits, progress, reading, this.#tally);
+    // What is wrong with the source was told the first time.
+    this.#readAgain = () =>
+      readSource(source, splits, new Map(), { ...reading, strict: false, problem() {} }, new Tally());
     const known = before?.columns ?? [];
     return await prepare(this.#arrivals, splits, sink, columns, ignoreExtra, known, this.#context);
   }
@@ -328,11 +367,13 @@ class Run {
       this.#count(this.#passedUnread, this.#passedUnread);
       for await (const arrival of arrivals) {
         const { split, from, rows } = arrival.chunk.span;
+        this.#verification?.seen(arrival);
         let left = 0;
         for (const part of unsettled(arrival, this.#before.get(split)?.settled)) {
           await channel.put(part, this.#stop.dispatching);
           left += part.last - part.first;
         }
+        arrival.lifetime?.settle(rows - left);
         this.#count(rows, rows - left);
         this.#coverage.read(split, from + rows);
       }
@@ -366,12 +407,37 @@ class Run {
     this.#context.log.debug({ rows: batch.rows, bytes: batch.bytes, ms }, 'a batch is written');
   }
 
-  #settled(part: Batch, result: WriteResult): void {
+  async #settled(part: Batch, result: WriteResult): Promise<void> {
+    const { sink, ledger } = this.#options;
+    // Rows are durable by now. What is lost between them and this is written once more.
+    if (sink.ledger === undefined) await ledger?.settle?.(part.spans, result.rejects, this.#context);
     this.#tally.settled(part, result);
     this.#coverage.settle(part.spans);
     this.#rejects?.append(result.rejects);
+    this.#verification?.rejected(result.rejects);
+    SlicedBatch.release(part);
     const { rejectedInAll: rejected, read } = this.#tally;
     if (this.#settings.budget.exceeded(rejected, read)) this.#stop.halt(new TooManyRejects(rejected, read), grace);
+  }
+
+  /** Reads back what was written: what is missing or different fails the run. */
+  async #verify({ mapper }: Prepared): Promise<void> {
+    const signal = this.#stop.reading;
+    try {
+      this.#verified = await this.#verification?.verify({
+        mapper,
+        readAgain: this.#readAgain,
+        passedUnread: this.#passedUnread,
+        once: this.#options.source.once ?? false,
+        tally: this.#tally,
+        context: { ...this.#context, signal },
+      });
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      this.#cutShort = true;
+    }
+    const fault = this.#verified && verifyFault(this.#verified);
+    if (fault) this.#stop.halt(fault, 0);
   }
 
   #workers(free: number | undefined): number {
@@ -384,18 +450,19 @@ class Run {
   async #openRunFolder(): Promise<void> {
     const { runDir } = this.#options;
     if (runDir === undefined) return;
-    const failed = (error: unknown) => {
-      const message = `the run folder ${runDir} can't be written: ${messageOf(error)}`;
-      this.#tally.problem({ name: 'run-folder', message, incomplete: false });
-      this.#context.log.warn({}, message);
-    };
-    this.#rejects = new RejectFile(join(runDir, 'rejects.ndjson'), failed);
-    try {
-      await mkdir(runDir, { recursive: true });
-      await this.#rejects.clear();
-    } catch (error) {
-      failed(error);
-    }
+    this.#rejects = new RejectFile(join(runDir, 'rejects.ndjson'), (error) => this.#folderFailed(error));
+    await mkdir(runDir, { recursive: true }).catch((error: unknown) => this.#folderFailed(error));
+  }
+
+  /** Not before the run is ours: until then the folder may be another holder's, who is writing there. */
+  async #clearRejects(): Promise<void> {
+    await this.#rejects?.clear().catch((error: unknown) => this.#folderFailed(error));
+  }
+
+  #folderFailed(error: unknown): void {
+    const message = `the run folder ${this.#options.runDir} can't be written: ${messageOf(error)}`;
+    this.#tally.problem({ name: 'run-folder', message, incomplete: false });
+    this.#context.log.warn({}, message);
   }
 
   #status(): RunStatus {
@@ -462,6 +529,7 @@ class Run {
       retries,
       workers: this.#limiter.limit,
       problems,
+      ...(this.#verified && { verify: this.#verified }),
       runDir: runDir ?? null,
       rejectsFile: this.#rejects?.whole ? this.#rejects.path : null,
       startedAt: this.#startedAt.toISOString(),
@@ -473,7 +541,8 @@ class Run {
   #error(status: RunStatus): Report['error'] {
     const { cause } = this.#stop;
     if (cause !== undefined) {
-      const code = status === 'interrupted' ? 'interrupted' : cause instanceof SluiceError ? cause.code : 'unexpected';
+      const interrupted = status === 'interrupted' && !(cause instanceof InDoubt);
+      const code = interrupted ? 'interrupted' : cause instanceof SluiceError ? cause.code : 'unexpected';
       return { code, message: messageOf(cause) };
     }
     if (status !== 'incomplete') return null;
@@ -492,16 +561,13 @@ class TooManyRejects extends SluiceError {
   }
 }
 
+async function* noArrivals(): AsyncGenerator<never, void, void> {}
+
 const silent: Log = { debug() {}, info() {}, warn() {} };
 
 /** Few workers are given large batches, for each ends in a commit that nothing else fills the wait of. */
 function batchBytes(workers: number): number {
   return Math.min(mostBatchBytes, Math.max(leastBatchBytes, Math.floor(bytesInFlight / workers)));
-}
-
-/** Sorts by time, and is unique enough to name a folder. */
-function newRunId(at: Date): string {
-  return `${at.toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}-${randomBytes(3).toString('hex')}`;
 }
 
 function describeColumn(column: string, columns: LoadOptions['columns']): string {

@@ -3,6 +3,7 @@ import type { Ledger, Log, Sink, Snapshot, Source } from '../contract/index.js';
 import { ConfigError } from '../errors.js';
 import type { Columns } from './mapping.js';
 import { RejectBudget } from './reject-budget.js';
+import type { VerifyLevel } from './verify.js';
 
 export interface LoadOptions {
   readonly source: Source;
@@ -30,13 +31,28 @@ export interface LoadOptions {
   readonly force?: boolean;
   /** Wait while another holder runs the same job. Default false: an error that names the holder. */
   readonly wait?: boolean;
-  /** Where account is kept of what is written, for a sink that does not do so itself. Default: the sink's own, or none. */
+  /** Name for the run, if a new one is started. Default: one made of the time and a few random digits. */
+  readonly run?: string;
+  /**
+   * Read back after the load, and compare in the target itself: `count` the rows, `sample` 1,000 records spread over the
+   * source, `full` all of them, for which the source is read again. What is missing or different fails the load with
+   * `verify-failed`. Default `none`.
+   */
+  readonly verify?: VerifyLevel;
+  /**
+   * Where account is kept of what is written, for a sink that does not do so itself, such as `fileLedger(folder)`. Default:
+   * the sink's own, or none.
+   */
   readonly ledger?: Ledger;
   /** Abandons the load at once; what is committed stays. */
   readonly signal?: AbortSignal;
   /** Stops reading, finishes what was read, and ends as `interrupted`. */
   readonly drain?: AbortSignal;
   readonly log?: Log;
+  /** Called once the ledger has begun the run or gone on with it, before anything is written. Not without a ledger. */
+  readonly onBegin?: (begun: { readonly run: string; readonly resumed: boolean }) => void;
+  /** Called when another holder has the job and is waited for, with a message that names it. */
+  readonly onWait?: (message: string) => void;
   /** Called every 100 ms while the load runs, and once at its end. When it throws, that is logged, and it is not called again. */
   readonly onProgress?: (snapshot: Snapshot) => void;
 }
@@ -64,6 +80,12 @@ export interface Settings {
 
 /** @throws ConfigError that names the option and what it takes. */
 export function checkOptions(options: LoadOptions): Settings {
+  if (options.ledger !== undefined && options.ledger.settle === undefined) {
+    throw new ConfigError(
+      'bad-option',
+      'ledger is one that only its own sink can settle in: give one such as fileLedger',
+    );
+  }
   return {
     workers: wholeNumber('workers', options.workers) ?? availableParallelism() * 4,
     batchRows: wholeNumber('batchRows', options.batchRows) ?? Number.POSITIVE_INFINITY,

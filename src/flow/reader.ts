@@ -1,6 +1,7 @@
 import type { Chunk, ReadContext, ResumePoint, Source, Split } from '../contract/index.js';
 import type { SplitProgress } from '../ledger/progress.js';
 import type { Tally } from '../telemetry/tally.js';
+import { Lifetime } from './batch.js';
 import type { Arrival } from './batcher.js';
 
 /** All splits of a source, and what is known of its size. */
@@ -36,7 +37,8 @@ export async function* readSource(
       read += rows;
       tally.bytesRead += chunk.bytes;
       if (chunk.totalRows !== undefined && splits.length === 1) tally.totalRows = chunk.totalRows;
-      if (rows > 0) yield { bytes: chunk.bytes, chunk, start, first: 0, last: rows };
+      const lifetime = chunk.release && new Lifetime(rows, chunk.release);
+      if (rows > 0) yield { bytes: chunk.bytes, chunk, start, first: 0, last: rows, lifetime };
       start = next;
       if (read >= limit) return;
     }

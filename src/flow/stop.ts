@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { InDoubt } from '../errors.js';
 
 /** The ways a run is stopped before its end, from the gentlest to the hardest. */
 export class Stop {
@@ -50,11 +51,12 @@ export class Stop {
 
   /** Starts nothing new; what is in flight may end, within `grace` milliseconds. */
   halt(cause: unknown, grace: number): void {
-    if (this.#cause !== undefined) return;
+    // What may have landed and is not accounted for outweighs why it was stopped.
+    if (this.#cause !== undefined && !(cause instanceof InDoubt)) return;
     this.#cause = cause;
     this.#reading.abort(cause);
     this.#dispatching.abort(cause);
-    this.#graceOver = setTimeout(() => this.#writing.abort(cause), grace);
+    this.#graceOver ??= setTimeout(() => this.#writing.abort(cause), grace);
   }
 
   [Symbol.dispose](): void {

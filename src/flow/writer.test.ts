@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Batch, Context, FailureClass, Reject, Sink, WriteResult } from '../contract/index.js';
-import { NotWritten } from '../errors.js';
+import { InDoubt, NotWritten } from '../errors.js';
 import { SlicedBatch } from './batch.js';
 import { compileMapper } from './mapping.js';
 import { writeBatch } from './writer.js';
@@ -145,5 +145,18 @@ describe('writeBatch', () => {
     const { failure, sink } = await write(3, () => new NotWritten('42P01', 'no such table'));
     expect(failure).toMatchObject({ code: '42P01' });
     expect(sink.tries.length).toBe(1);
+  });
+
+  test('an abort does not hide that a part may have landed', async () => {
+    const stop = new AbortController();
+    const doubt = new InDoubt('commit-in-doubt', 'who knows');
+    const sink = new ScriptedSink(() => {
+      stop.abort(new Error('enough'));
+      return doubt;
+    });
+    const events = { settled() {}, retried() {} };
+    await expect(writeBatch(sink, batchOf(2), { ...context, signal: stop.signal }, backoff, events)).rejects.toBe(
+      doubt,
+    );
   });
 });

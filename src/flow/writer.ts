@@ -1,19 +1,20 @@
 import type { Batch, Context, Refusal, Sink, WriteResult } from '../contract/index.js';
-import { messageOf, NotWritten, SluiceError } from '../errors.js';
+import { InDoubt, messageOf, NotWritten, SluiceError } from '../errors.js';
 import { pause } from '../pause.js';
 import { type Backoff, pauseBefore } from './retry.js';
 
 /** What the writing of one batch meets on its way. */
 export interface WriteEvents {
-  /** A part of the batch is committed. */
-  settled(part: Batch, result: WriteResult): void;
+  /** A part of the batch is written, and committed where the sink keeps the ledger. What this throws is fatal. */
+  settled(part: Batch, result: WriteResult): void | Promise<void>;
   retried(error: unknown, attempt: number, throttled: boolean): void;
 }
 
 /**
  * Writes a batch to its end: again where the fault lies with the moment, in parts where it lies with a row, with the row
  * refused where no part is left to blame. Every part commits its own rows, rejects and spans.
- * @throws the sink's error when no batch would fare better, or when trying has lasted longer than the backoff allows.
+ * @throws the sink's error when no batch would fare better, or when trying has lasted longer than the backoff allows;
+ * the signal's reason when it is aborted, unless the sink is in doubt about the last write; what `events.settled` throws.
  */
 export async function writeBatch(
   sink: Sink,
@@ -44,7 +45,8 @@ async function tryPart(
     try {
       result = await sink.write(part, context);
     } catch (error) {
-      context.signal.throwIfAborted();
+      // Whether the part landed is not known: an abort must not hide that.
+      if (context.signal.aborted) throw error instanceof InDoubt ? error : context.signal.reason;
       const kind = sink.classify(error);
       if (kind === 'divide') return error;
       if (kind === 'fatal') throw error;
@@ -61,7 +63,7 @@ async function tryPart(
       continue;
     }
     // Not under the catch above: an error after the commit is no error of the write, which would be tried again.
-    events.settled(part, result);
+    await events.settled(part, result);
     return undefined;
   }
 }

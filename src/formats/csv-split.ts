@@ -63,7 +63,8 @@ export class CsvSplitter {
       start = stop;
     }
     if (start < bytes.length) {
-      this.#pending.push(bytes.subarray(start));
+      // A copy: whoever gave `bytes` may use their memory again once the runs over them are done with.
+      this.#pending.push(Buffer.from(bytes.subarray(start)));
       this.#pendingBytes += bytes.length - start;
       if (this.#pendingBytes > this.#limit) {
         throw new SourceError(

@@ -141,7 +141,10 @@ maxErrors: 200%
     ['- a', 'job.yaml:1:1: expected a mapping, found a list'],
     ['source: { file: { path: a.csv } }', 'job.yaml:1:1 sink: is missing (where records go'],
     [minimal.replace('file', 'flie'), 'job.yaml:1:11 source.flie: unknown key "flie"; did you mean "file"?'],
-    ['source: {}\nsink: { postgres: { table: t } }', 'job.yaml:1:9 source: expected one source, file or http'],
+    [
+      'source: {}\nsink: { postgres: { table: t } }',
+      'job.yaml:1:9 source: expected one source, file or http or rejects',
+    ],
     [`${minimal}columns: { a: { form: x } }`, 'columns.a.form: unknown key "form"; did you mean "from"?'],
     [`${minimal}columns: { a: 5 }`, 'job.yaml:3:15 columns.a: expected a text or a mapping, found a whole number'],
     [`${minimal}limit: 9007199254740993`, 'job.yaml:3:8 limit: is too large to be kept digit for digit'],

@@ -1,10 +1,19 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import { ConfigError } from '../errors.js';
-import { checkJob, type Draft } from './check.js';
-import { type Environment, interpolate } from './interpolate.js';
+import { checkJob } from './check.js';
+import { fillIn } from './fill-in.js';
+import type { Environment } from './interpolate.js';
 import type { Job } from './job.js';
 import type { JobProblem } from './problems.js';
 import type { Path } from './shape.js';
+
+/** A job file that was parsed, and not yet checked. */
+export interface JobFile {
+  /** What it says, its variables as they are written. */
+  readonly value: unknown;
+  /** @throws ConfigError `bad-job` that lists everything that is wrong, each with line and column. */
+  check(environment: Environment): Promise<Job>;
+}
 
 /**
  * Reads a job file (YAML 1.2, so JSON too). Environment variables are put into its texts after it was parsed: what a
@@ -12,10 +21,11 @@ import type { Path } from './shape.js';
  * @throws ConfigError `bad-job` that lists everything that is wrong, each with line and column.
  */
 export async function readJob(text: string, name: string, environment: Environment): Promise<Job> {
-  return checkJob(draft(text, name, environment));
+  return await parseJobFile(text, name).check(environment);
 }
 
-function draft(text: string, name: string, environment: Environment): Draft {
+/** @throws ConfigError `bad-job` when the text is not YAML, with line and column. */
+export function parseJobFile(text: string, name: string): JobFile {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const at = (offset: number): string => {
@@ -33,25 +43,8 @@ function draft(text: string, name: string, environment: Environment): Draft {
     throw new ConfigError('bad-job', first.map((fault) => `${at(fault.pos[0])}: ${fault.message}`).join('\n') + hint);
   }
 
-  const problems: JobProblem[] = [];
-  const changed = new Set<string>();
   const root = document.contents;
   const resolve = (node: unknown): unknown => (isAlias(node) ? node.resolve(document) : node);
-
-  function read(value: unknown, path: Path): unknown {
-    if (typeof value === 'string') {
-      const result = interpolate(value, environment);
-      problems.push(...result.problems.map((message): JobProblem => ({ path, about: 'value', message })));
-      if (result.changed) changed.add(id(path));
-      return result.text;
-    }
-    if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)) {
-      problems.push({ path, about: 'value', message: 'is too large to be kept digit for digit; put it in quotes' });
-    }
-    if (Array.isArray(value)) return value.map((item, index) => read(item, [...path, index]));
-    if (typeof value !== 'object' || value === null) return value;
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, read(item, [...path, key])]));
-  }
 
   /** The nearest node on the way to a path, and how far it led. */
   function offsetOf({ path, about }: JobProblem): number {
@@ -76,19 +69,28 @@ function draft(text: string, name: string, environment: Environment): Draft {
     return offset;
   }
 
+  const value = plain(() => document.toJS(), name);
   return {
-    value: read(
-      plain(() => document.toJS(), name),
-      [],
-    ),
-    title: name,
-    problems,
-    locate(problem) {
-      const order = offsetOf(problem);
-      return { order, place: [at(order), written(problem.path)].filter(Boolean).join(' ') };
-    },
-    fromEnvironment: (path) => changed.has(id(path)),
+    value,
+    check: (environment) =>
+      checkJob({
+        ...fillIn(value, environment),
+        title: name,
+        locate(problem) {
+          const order = offsetOf(problem);
+          return { order, place: [at(order), written(problem.path)].filter(Boolean).join(' ') };
+        },
+      }),
   };
+}
+
+/**
+ * Checks a job whose file's text is not at hand, from the value it had: places are told without lines.
+ * @throws ConfigError `bad-job`.
+ */
+export async function checkJobValue(value: unknown, title: string, environment: Environment): Promise<Job> {
+  const locate = ({ path }: JobProblem) => ({ order: 0, place: `${title} ${written(path)}` });
+  return await checkJob({ ...fillIn(value, environment), title, locate });
 }
 
 /** Only here does `yaml` notice an alias to nothing, or aliases of aliases that stand for more than a memory holds. */
@@ -99,10 +101,6 @@ function plain(expand: () => unknown, name: string): unknown {
     if (!(cause instanceof ReferenceError)) throw cause;
     throw new ConfigError('bad-job', `${name}: ${cause.message}`, { cause });
   }
-}
-
-function id(path: Path): string {
-  return path.join('\0');
 }
 
 /** A path as people write it: `sink.postgres.key[0]`. */

@@ -1,10 +1,12 @@
 import { ConfigError } from '../errors.js';
+import { type VerifyLevel, verifyLevels } from '../flow/verify.js';
 import { checkJob } from './check.js';
 import { parseColumns } from './columns.js';
 import type { Job } from './job.js';
 import { parseMaxErrors } from './max-errors.js';
 import type { JobProblem } from './problems.js';
 import type { Path } from './shape.js';
+import { put, type Tree } from './tree.js';
 
 /** What flags say in place of a job file's top level; as typed. */
 export interface RunFlags {
@@ -12,6 +14,9 @@ export interface RunFlags {
   readonly batchSize?: string;
   readonly limit?: string;
   readonly maxErrors?: string;
+  readonly verify?: string;
+  /** By `--no-ledger`. */
+  readonly ledger?: false;
 }
 
 /** The flags of `sluice load`; as typed. */
@@ -53,6 +58,8 @@ const runFlags: Destinations<RunFlags> = {
   batchSize: { flag: '--batch-size', path: ['batchSize'], read: count },
   limit: { flag: '--limit', path: ['limit'], read: count },
   maxErrors: { flag: '--max-errors', path: ['maxErrors'], read: parseMaxErrors },
+  verify: { flag: '--verify', path: ['verify'], read: level },
+  ledger: { flag: '--no-ledger', path: ['sink', 'postgres', 'ledger'] },
 };
 
 const loadFlags: Destinations<LoadFlags> = {
@@ -76,7 +83,7 @@ const loadFlags: Destinations<LoadFlags> = {
   sizeParam: { flag: '--size-param', path: ['source', 'http', 'pagination', 'size', 'param'] },
   pageSize: { flag: '--page-size', path: ['source', 'http', 'pagination', 'size', 'value'], read: count },
   parallel: { flag: '--parallel', path: ['source', 'http', 'parallel'], read: count },
-  httpHeader: { flag: '--header', path: ['source', 'http', 'headers'], read: headers },
+  httpHeader: { flag: '--header', path: ['source', 'http', 'headers'], read: parseHeaders },
 };
 
 /** A flag's value on its way into the job, or why it can't be. */
@@ -126,7 +133,13 @@ export function override(job: Job, flags: RunFlags): Job {
   if (wrong.length > 0) {
     throw new ConfigError('bad-job', wrong.map(({ flag, problem }) => `${flag}: ${problem}`).join('\n'));
   }
-  return { ...job, ...Object.fromEntries(settings.map(({ path, value }) => [path[0], value])) };
+  const { ledger, ...rest } = Object.fromEntries(settings.map(({ path, value }) => [path.at(-1), value]));
+  const sink = ledger === undefined ? job.sink : { ...job.sink, options: { ...asObject(job.sink.options), ledger } };
+  return { ...job, ...rest, sink };
+}
+
+function asObject(value: unknown): object {
+  return typeof value === 'object' && value !== null ? value : {};
 }
 
 function settingsOf<Flags extends object>(destinations: Destinations<Flags>, flags: Flags): Setting[] {
@@ -163,6 +176,12 @@ function count(digits: string): number {
   throw new ConfigError('bad-count', 'expected a whole number, 1 or more');
 }
 
+function level(word: string): VerifyLevel {
+  const found = verifyLevels.find((known) => known === word);
+  if (found !== undefined) return found;
+  throw new ConfigError('bad-verify', `expected ${verifyLevels.join(', ')}`);
+}
+
 function names(list: string): string[] {
   return list.split(',').map((name) => name.trim());
 }
@@ -172,8 +191,12 @@ function character(typed: string): string {
   return typed === '\\t' ? '\t' : typed;
 }
 
-/** What follows a colon may be a secret, so a message gives no more than the header's number. */
-function headers(lines: readonly string[]): Readonly<Record<string, string>> {
+/**
+ * Reads `--header`s, each `Name: value`. What follows a colon may be a secret, so a message gives no more than the
+ * header's number.
+ * @throws ConfigError `bad-header`.
+ */
+export function parseHeaders(lines: readonly string[]): Readonly<Record<string, string>> {
   const pairs = lines.map((line, index) => {
     const [, name, value] = /^([!#$%&'*+.^_`|~\w-]+):\s*(.*)$/.exec(line) ?? [];
     if (name === undefined || value === undefined) {
@@ -186,27 +209,4 @@ function headers(lines: readonly string[]): Readonly<Record<string, string>> {
 
 function within(path: Path, prefix: Path): boolean {
   return prefix.every((step, index) => path[index] === step);
-}
-
-interface Tree {
-  [step: string]: unknown;
-}
-
-function put(root: Tree, path: Path, value: unknown): void {
-  let tree = root;
-  for (const step of path.slice(0, -1)) {
-    const next = tree[step];
-    if (isTree(next)) {
-      tree = next;
-    } else {
-      const made: Tree = {};
-      tree[step] = made;
-      tree = made;
-    }
-  }
-  if (value !== undefined) tree[path.at(-1)!] = value;
-}
-
-function isTree(value: unknown): value is Tree {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { verifyLevels } from '../flow/verify.js';
 import { isMaxErrors, type MaxErrors } from './max-errors.js';
 
 const columnSpec = z.union([
-  z.string().min(1),
+  z.string().min(1).describe('path in the record, such as loc.coordinates[0]; $ is the record itself'),
   z.strictObject({
     from: z.string().min(1).optional().describe('path in the record, such as loc.coordinates[0]'),
     value: z.unknown().optional().describe('the same value for every record, instead of "from"'),
@@ -18,14 +19,36 @@ const named = z.record(z.string(), z.unknown());
 export const jobSchema = z.strictObject({
   source: named.describe('where records come from: one of the sources with its options'),
   sink: named.describe('where records go: one of the sinks with its options'),
-  columns: z.record(z.string().min(1), columnSpec).optional(),
-  workers: z.int().min(1).optional(),
-  batchSize: z.int().min(1).optional(),
-  limit: z.int().min(1).optional(),
+  columns: z
+    .record(z.string().min(1), columnSpec)
+    .optional()
+    .describe('what goes into which column: a path in the record, or a mapping; default: names match names'),
+  workers: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('batches in flight at most; default: cores x 4, and never more than the server has free'),
+  batchSize: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('rows a batch at most; default: by bytes, 256 KiB to 4 MiB, the fewer workers the more'),
+  limit: z.int().min(1).optional().describe('stop after this many records'),
   maxErrors: z
     .custom<MaxErrors>(isMaxErrors, 'expected a count such as 100, or a share between 0% and 100%, such as "1%"')
-    .optional(),
-  ignoreExtra: z.boolean().optional(),
+    .meta({
+      anyOf: [
+        { type: 'integer', minimum: 0 },
+        { type: 'string', pattern: '^[0-9]+(\\.[0-9]+)?%$' },
+      ],
+    })
+    .optional()
+    .describe('rejects allowed: a count, or a share of the rows read so far such as 1%; default: 100'),
+  ignoreExtra: z
+    .boolean()
+    .optional()
+    .describe('drop fields the table has no column for; default: false, they are an error'),
+  verify: z.enum(verifyLevels).optional().describe('what is read back and compared after the load; default: none'),
 });
 
 /** A source or sink as a job names it. The options have passed its schema. */

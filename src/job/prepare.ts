@@ -5,7 +5,7 @@ import type { Job } from './job.js';
 /** What a job says of a load; the host adds its signals, log and run folder. */
 export type PreparedJob = Pick<
   LoadOptions,
-  'source' | 'sink' | 'columns' | 'workers' | 'batchRows' | 'limit' | 'maxErrors' | 'ignoreExtra'
+  'source' | 'sink' | 'columns' | 'workers' | 'batchRows' | 'limit' | 'maxErrors' | 'ignoreExtra' | 'verify'
 >;
 
 /** Makes the parts of a checked job, ready to be handed to `load`, which disposes them. */
@@ -19,6 +19,7 @@ export async function prepare(job: Job): Promise<PreparedJob> {
     ...(job.batchSize !== undefined && { batchRows: job.batchSize }),
     ...(job.limit !== undefined && { limit: job.limit }),
     ...(job.maxErrors !== undefined && { maxErrors: job.maxErrors }),
+    ...(job.verify !== undefined && { verify: job.verify }),
     ...(job.ignoreExtra !== undefined && { ignoreExtra: job.ignoreExtra }),
   };
 }

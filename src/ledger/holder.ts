@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 
 /** This process, so that another on the same host can see whether it still lives, and what in it holds. */
 export function thisHolder(what: string): string {
-  return `${hostname()} ${process.pid} ${startOf(process.pid) ?? '-'} ${what}`;
+  return `${hostname()} ${process.pid} ${look(process.pid)?.start ?? '-'} ${what}`;
 }
 
 /** False when the holder was a process of this host that is certainly gone. Of other hosts nothing is known. */
@@ -15,15 +15,19 @@ export function mayBeAlive(holder: string): boolean {
   } catch (error) {
     return !(error instanceof Error && 'code' in error && error.code === 'ESRCH');
   }
+  const found = look(Number(pid));
+  // Dead, with nobody to take note of it, as under a first process of a container that does not mind its children.
+  if (found?.state === 'Z' || found?.state === 'X') return false;
   // The number may have been given to another process since.
-  return start === undefined || start === '-' || startOf(Number(pid)) === start;
+  return start === undefined || start === '-' || found?.start === start;
 }
 
-/** When a process was started, in the kernel's ticks, where /proc tells (proc(5), field 22 of stat). */
-function startOf(pid: number): string | undefined {
+/** The state of a process, and when it was started in the kernel's ticks, where /proc tells (proc(5), fields 3 and 22 of stat). */
+function look(pid: number): { readonly state: string | undefined; readonly start: string | undefined } | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return { state: fields[0], start: fields[19] };
   } catch {
     return undefined;
   }

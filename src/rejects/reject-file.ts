@@ -4,7 +4,7 @@ import { stringifyJson } from '../formats/json.js';
 
 /**
  * The rejects of a run as lines of JSON: `split`, `row` (counted from 1, as people do), `code`, `column`, `reason`,
- * `record`. The file is made with the first reject. A disk that refuses it must not cost the load: the first failure is
+ * `record`, and `csv`, how to read a record that is CSV text. The file is made with the first reject. A disk that refuses it must not cost the load: the first failure is
  * handed to `onFailure` once, and nothing more is written.
  */
 export class RejectFile {
@@ -52,6 +52,6 @@ export class RejectFile {
   }
 }
 
-function rejectLine({ split, row, code, column, reason, record }: Reject): string {
-  return `${stringifyJson({ split, row: row + 1, code, column, reason, record })}\n`;
+function rejectLine({ split, row, code, column, reason, record, csv }: Reject): string {
+  return `${stringifyJson({ split, row: row + 1, code, column, reason, record, csv })}\n`;
 }

@@ -141,7 +141,9 @@ export function sinkConformance(subject: SinkSubject): void {
     records[123] = subject.bad;
     const results: WriteResult[] = [];
     await writeBatch(sink, batchOf(records), context, backoff, {
-      settled: (_, result) => results.push(result),
+      settled: (_, result) => {
+        results.push(result);
+      },
       retried() {},
     });
     const rejects = results.flatMap((result) => result.rejects);

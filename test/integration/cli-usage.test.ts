@@ -18,7 +18,7 @@ describe('sluice --version', () => {
 
 describe('sluice --help', () => {
   test.each([
-    [['--help'], ['load', 'run', 'demo', 'Exit status:', 'NO_COLOR', 'Examples:']],
+    [['--help'], ['load', 'run', 'resume', 'runs', 'demo', 'Exit status:', 'NO_COLOR', 'Examples:']],
     [
       ['load', '--help'],
       ['--table', '--mode', '--key', '--columns', '--workers', '--batch-size', '--limit', '--create', '--dry-run'],
@@ -30,6 +30,26 @@ describe('sluice --help', () => {
     [
       ['run', '--help'],
       ['--workers', '--dry-run', '--max-errors', 'A job file:', 'Examples:'],
+    ],
+    [
+      ['load', '--help'],
+      ['--resume', '--force', '--wait', '--no-ledger', 'Going on after a failure:'],
+    ],
+    [
+      ['resume', '--help'],
+      ['--sink', '--source', '--header', '--force', '--wait', '--workers', '--json', 'PGPASSWORD', 'Examples:'],
+    ],
+    [
+      ['runs', '--help'],
+      ['list', 'show', 'prune', 'dead', 'DATABASE_URL', 'Examples:'],
+    ],
+    [
+      ['runs', 'prune', '--help'],
+      ['--keep', '--json', 'Examples:'],
+    ],
+    [
+      ['runs', 'show', '--help'],
+      ['--json', 'Example:'],
     ],
     [
       ['demo', '--help'],

@@ -377,9 +377,9 @@ describe('faults', () => {
     const drain = new AbortController();
     async function* stuck() {
       yield { id: 1 };
+      setTimeout(() => drain.abort(), 50);
       await new Promise(() => {});
     }
-    setTimeout(() => drain.abort(), 50);
     const report = await load({ source: iterable(stuck()), sink: into('t', { create: true }), drain: drain.signal });
     expect(report).toMatchObject({ status: 'interrupted', read: 1, written: 1 });
   });

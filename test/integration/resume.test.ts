@@ -111,6 +111,16 @@ describe('a resume', () => {
     expect(await ids()).toEqual(allOf(rows + 1));
   });
 
+  test('that is drained before its first row is interrupted, and can be resumed', async () => {
+    const path = await write('a.csv', csv);
+    await cut({ source: file({ path }), sink: into({ create: true }), batchRows: 1_000 });
+    const drained = { source: file({ path }), sink: into(), resume: true, drain: AbortSignal.abort() };
+    expect(await load(drained)).toMatchObject({ status: 'interrupted', written: 0 });
+    const report = await load({ source: file({ path }), sink: into(), resume: true });
+    expect(report).toMatchObject({ status: 'complete', read: rows });
+    expect(await ids()).toEqual(allOf(rows));
+  });
+
   test('keeps what was rejected rejected, each once, in the figures and in the file', async () => {
     await db.client.query('CREATE TABLE t (id int)');
     const path = await write('a.csv', `id\n${lines(50_000, (i) => (i % 1_000 === 500 ? `x${i}` : String(i)))}`);
@@ -233,6 +243,31 @@ describe('one run at a time', () => {
     release();
     expect(await first).toMatchObject({ status: 'complete', written: 2_000 });
     expect(await waiting).toMatchObject({ status: 'complete', written: 1 });
+  });
+
+  test('a resume that had to wait goes on with the run it found, not with one that came since', async () => {
+    await db.client.query('CREATE TABLE t (id int)');
+    const path = join(folder, 'a.csv');
+    await writeFile(path, `id\n${lines(100_000, String)}`);
+    const first = await cut({ source: file({ path }), sink: into(), batchRows: 1_000 });
+    await db.client.query(
+      `INSERT INTO sluice.run (run, job, epoch, status, source, sink, columns, fingerprints, holder, started)
+SELECT 'other', job, 1, 'running', source, sink, columns, fingerprints, 'elsewhere', started - interval '1 day' FROM sluice.run`,
+    );
+    let waiting = () => {};
+    const waits = new Promise<void>((resolve) => {
+      waiting = resolve;
+    });
+    const log = {
+      debug() {},
+      info: (_: object, message: string) => message.startsWith('waiting') && waiting(),
+      warn() {},
+    };
+    const resumed = load({ source: file({ path }), sink: into(), resume: true, wait: true, log });
+    await waits;
+    await db.client.query("UPDATE sluice.run SET status = 'failed', started = now() WHERE run = 'other'");
+    expect(await resumed).toMatchObject({ status: 'complete', run: first.run, read: 100_000 });
+    expect(await ids()).toEqual(allOf(100_000));
   });
 
   test('a load without a ledger says at least once, and leaves no schema', async () => {

@@ -34,11 +34,13 @@ function fail(error: unknown, args: readonly string[], terminal: Terminal): numb
   const fault = error instanceof CommanderError ? wrongUsage(error, args) : error;
   if (!(fault instanceof SluiceError)) return crash(fault, json, terminal);
   terminal.complain(fault, false);
+  // Before there was anything to report.
+  const interrupted = fault.code === 'interrupted';
   if (json) {
     const told = { code: fault.code, message: explain(fault) };
-    terminal.print(JSON.stringify({ status: 'failed', ...nothingDone, error: told }));
+    terminal.print(JSON.stringify({ status: interrupted ? 'interrupted' : 'failed', ...nothingDone, error: told }));
   }
-  return exitCodes.failed;
+  return interrupted ? exitCodes.interrupted : exitCodes.failed;
 }
 
 /** Says that something happened which nobody foresaw; what was done until then is not known. */

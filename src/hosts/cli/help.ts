@@ -14,6 +14,7 @@ const environment = `
 Environment:
   PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE PGSSLMODE ...
                 what the sink's address leaves out, as for psql
+  DATABASE_URL  runs: the database, when none is given; demo: the server to use
   SLUICE_LOG    debug: the log in the run folder tells of every batch and page
   SLUICE_DEBUG  1: errors come with their stack
   NO_COLOR      1: no colours
@@ -24,6 +25,8 @@ Examples:
   sluice demo
   sluice load cities.csv postgres://user:password@127.0.0.1:5432/db --table cities --create
   sluice run job.yaml --json
+  sluice resume 20260131T120000-3f9a1c
+  sluice runs $DATABASE_URL
 
   sluice load --help tells more; docs/command.md and docs/job-file.md tell all.
 ${exitStatus}${environment}`;
@@ -40,6 +43,9 @@ Examples:
     sluice load http://127.0.0.1:8000/cities $DATABASE_URL --table cities --mode upsert --key id \\
       --pagination page --page-param _page --size-param _limit --page-size 100 --parallel 8 \\
       --columns 'id=cityId,name,lon=loc.coordinates[0],lat=loc.coordinates[1]'
+
+  The same command after a failure, going on where it stopped:
+    sluice load cities.csv $DATABASE_URL --table cities --resume
 
   The first Ctrl-C finishes what was read, the second stops at once.
 ${exitStatus}${environment}`;
@@ -60,6 +66,49 @@ A job file:
 Examples:
   sluice run job.yaml --dry-run
   sluice run job.yaml --workers 4 --json
+  sluice run job.yaml --resume --wait
+${exitStatus}${environment}`;
+
+export const resumeHelp = `
+The run's folder (runs/RUN, or what --run-dir named) keeps the job, but none of its secrets: variables are taken from the
+environment again, a password that stood in the sink's address from PGPASSWORD, the password file or --sink, and headers
+from --header.
+
+Examples:
+  sluice resume 20260131T120000-3f9a1c
+  sluice resume runs/20260131T120000-3f9a1c --workers 2 --json
+  sluice resume 20260131T120000-3f9a1c --sink $DATABASE_URL --header "Authorization: Bearer $TOKEN"
+${exitStatus}${environment}`;
+
+export const runsHelp = `
+A run that is "dead" did not end, and its process was last heard of more than 15 s ago: it can be resumed.
+
+Examples:
+  sluice runs $DATABASE_URL
+  sluice runs show 20260131T120000-3f9a1c $DATABASE_URL
+  sluice runs prune $DATABASE_URL --keep 3
+`;
+
+export const showHelp = `
+Example:
+  sluice runs show 20260131T120000-3f9a1c $DATABASE_URL
+`;
+
+export const pruneHelp = `
+Examples:
+  sluice runs prune $DATABASE_URL
+  sluice runs prune $DATABASE_URL --keep 1 --json
+`;
+
+export const replayHelp = `
+Mend "record" in the lines of the rejects file, in place or in a copy, and change nothing else in them. A line is known by
+its split and row: one that was written is passed over from then on, one that is refused again can be mended again.
+
+Examples:
+  sluice replay runs/20260131T120000-3f9a1c --job job.yaml
+  sluice replay runs/20260131T120000-3f9a1c $DATABASE_URL --table cities --mode upsert --key id --from mended.ndjson
+  The table was mended, not the records:
+    sluice replay 20260131T120000-3f9a1c $DATABASE_URL --table cities
 ${exitStatus}${environment}`;
 
 export const demoHelp = `

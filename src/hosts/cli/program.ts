@@ -1,10 +1,24 @@
 import { Command } from 'commander';
 import type { LoadFlags, RunFlags } from '../../job/flags.js';
-import { demoHelp, loadHelp, mainHelp, runHelp } from './help.js';
+import type { ResumeFlags } from './commands.js';
+import {
+  demoHelp,
+  loadHelp,
+  mainHelp,
+  pruneHelp,
+  replayHelp,
+  resumeHelp,
+  runHelp,
+  runsHelp,
+  showHelp,
+} from './help.js';
+import type { ReplayFlags } from './replay.js';
 import type { RunSettings } from './run-job.js';
 import type { Terminal } from './terminal.js';
 
-type LoadOptions = Omit<LoadFlags, 'header' | 'httpHeader'> & RunSettings & { header?: boolean | string[] };
+/** What commander makes of `--no-ledger`: true when it is not given. */
+type Ledgered<Flags> = Omit<Flags, 'ledger'> & { ledger: boolean };
+type LoadOptions = Ledgered<Omit<LoadFlags, 'header' | 'httpHeader'>> & RunSettings & { header?: boolean | string[] };
 
 /** The command's grammar. Nothing is loaded for a subcommand until it runs; then `done` gets its exit code. */
 export function makeProgram(terminal: Terminal, done: (code: number) => void): Command {
@@ -56,10 +70,10 @@ export function makeProgram(terminal: Terminal, done: (code: number) => void): C
     .addHelpText('after', loadHelp)
     .action(async (source: string, sink: string, options: LoadOptions) => {
       const { loadCommand } = await import('./commands.js');
-      const { header, ...flags } = options;
+      const { header, ledger, ...flags } = options;
       // Two flags share a name: `--no-header` makes it false, `--header` a list.
       const said = Array.isArray(header) ? { httpHeader: header } : header === false ? { header } : {};
-      done(await loadCommand(source, sink, { ...flags, ...said }, options, terminal));
+      done(await loadCommand(source, sink, { ...flags, ...said, ...unledgered(ledger) }, options, terminal));
     });
 
   const run = program
@@ -69,9 +83,53 @@ export function makeProgram(terminal: Terminal, done: (code: number) => void): C
     .argument('<job>', 'the job file, such as job.yaml');
   withRunOptions(run)
     .addHelpText('after', runHelp)
-    .action(async (path: string, options: RunFlags & RunSettings) => {
+    .action(async (path: string, { ledger, ...options }: Ledgered<RunFlags> & RunSettings) => {
       const { runCommand } = await import('./commands.js');
-      done(await runCommand(path, options, options, terminal));
+      done(await runCommand(path, { ...options, ...unledgered(ledger) }, options, terminal));
+    });
+
+  const resume = program
+    .command('resume')
+    .summary('go on with a run that did not end well')
+    .description('Goes on with a run where it stopped: nothing that was written is written again.')
+    .argument('<run>', "the run's name (run in its report), or its folder")
+    .optionsGroup('What the folder does not keep:')
+    .option('--sink <url>', "the sink's address with its password; PGPASSWORD or a password file will do as well")
+    .option('--source <url>', "an HTTP source's address, when a secret stands in it")
+    .option("--header <'Name: value'>", 'request header; may be given many times', another);
+  withPace(resume)
+    .optionsGroup('Going on:')
+    .option('--force', 'although the source is no longer what it was')
+    .option('--wait', 'wait while another process runs this job, instead of failing');
+  withOutput(resume)
+    .addHelpText('after', resumeHelp)
+    .action(async (name: string, options: ResumeFlags & RunSettings) => {
+      const { resumeCommand } = await import('./commands.js');
+      done(await resumeCommand(name, options, options, terminal));
+    });
+
+  addRuns(program, terminal, done);
+
+  const replay = program
+    .command('replay')
+    .summary("load a run's mended rejects")
+    .description('Loads the rejects of a run again, once they or the table were mended; each is written once.')
+    .argument('<run>', "the run's folder, or, with SINK or --job, the name of a run whose rejects the ledger has")
+    .argument('[sink]', 'the database, as for load, unless --job is given')
+    .optionsGroup('Rejects:')
+    .option('--from <file>', 'a mended copy of the rejects (default: rejects.ndjson in the folder)')
+    .optionsGroup('How they are loaded (the same as the run was):')
+    .option('--job <file>', 'the job file; or SINK and these:')
+    .option('--table <name>', 'table, or schema.table')
+    .option('--mode <mode>', 'append, upsert or ignore (default: append)')
+    .option('--key <columns>', 'columns that tell rows apart')
+    .option('--columns <list>', 'what goes into which column')
+    .option('--ignore-extra', 'drop fields the table has no column for, instead of refusing them');
+  withRunOptions(replay)
+    .addHelpText('after', replayHelp)
+    .action(async (name: string, sink: string | undefined, options: ReplayFlags & RunSettings) => {
+      const { replayCommand } = await import('./replay.js');
+      done(await replayCommand(name, sink, options, options, terminal));
     });
 
   program
@@ -89,18 +147,80 @@ export function makeProgram(terminal: Terminal, done: (code: number) => void): C
   return program;
 }
 
+const sinkOrEnvironment = 'the address of the database; default: DATABASE_URL, or PGHOST and its like';
+
+function addRuns(program: Command, terminal: Terminal, done: (code: number) => void): void {
+  const runs = program
+    .command('runs')
+    .summary('list, show or forget the runs a database keeps account of')
+    .description('Lists, shows or forgets the runs a database keeps account of.')
+    .addHelpText('after', runsHelp);
+  runs
+    .command('list', { isDefault: true })
+    .description('Lists the runs, newest first. The same as sluice runs alone.')
+    .argument('[sink]', sinkOrEnvironment)
+    .option('--json', 'print them as one line of JSON')
+    .addHelpText('after', runsHelp)
+    .action(async (sink: string | undefined, { json = false }: { json?: boolean }) => {
+      const { listRuns } = await import('./runs.js');
+      done(await listRuns(sink, json, terminal));
+    });
+  runs
+    .command('show')
+    .description('Shows one run: how far it came, split by split, and what it rejected.')
+    .argument('<run>', "the run's name")
+    .argument('[sink]', sinkOrEnvironment)
+    .option('--json', 'print it as one line of JSON')
+    .addHelpText('after', showHelp)
+    .action(async (run: string, sink: string | undefined, { json = false }: { json?: boolean }) => {
+      const { showRun } = await import('./runs.js');
+      done(await showRun(run, sink, json, terminal));
+    });
+  runs
+    .command('prune')
+    .description('Forgets runs that ended: they can no longer be resumed, and the account of their rejects is gone.')
+    .argument('[sink]', sinkOrEnvironment)
+    .option('--keep <n>', 'newest runs of each job to keep', '10')
+    .option('--json', 'print how many as one line of JSON')
+    .addHelpText('after', pruneHelp)
+    .action(async (sink: string | undefined, { keep, json = false }: { keep: string; json?: boolean }) => {
+      const { pruneRuns } = await import('./runs.js');
+      done(await pruneRuns(sink, keep, json, terminal));
+    });
+}
+
 function withRunOptions(command: Command): Command {
+  withPace(command)
+    .optionsGroup('Going on after a failure:')
+    .option('--resume', "go on with this job's latest run, or start its first")
+    .option('--force', 'with --resume: although the source is no longer what it was')
+    .option('--wait', 'wait while another process runs this job, instead of failing')
+    .option('--no-ledger', 'keep no account in the database: no resume, and no longer exactly once')
+    .optionsGroup('Running:')
+    .option('--dry-run', 'read a sample, match it with the table, say what would be done; change nothing')
+    .option('--run-dir <folder>', 'where job, log, report and rejects go (default: runs/<run>)');
+  return withOutput(command);
+}
+
+function withPace(command: Command): Command {
   return command
     .optionsGroup('Pace and limits:')
     .option('--workers <n>', 'batches in flight at most (default: cores x 4, capped by what the server has free)')
-    .option('--batch-size <n>', 'rows a batch at most (default: 10000)')
+    .option('--batch-size <n>', 'rows a batch at most (default: by bytes, 256 KiB to 4 MiB)')
     .option('--limit <n>', 'stop after this many records')
     .option('--max-errors <n|n%>', 'rejects allowed: a count, or a share of the rows read so far (default: 100)')
+    .option('--verify <level>', 'read back after the load: none, count, sample or full (default: none)');
+}
+
+function withOutput(command: Command): Command {
+  return command
     .optionsGroup('Running:')
-    .option('--dry-run', 'read a sample, match it with the table, say what would be done; change nothing')
-    .option('--run-dir <folder>', 'where log, report and rejects go (default: runs/<time>-<id>)')
     .option('--json', 'end standard output with the report as one line of JSON')
     .option('--quiet', 'say nothing but errors');
+}
+
+function unledgered(ledger: boolean): { ledger?: false } {
+  return ledger ? {} : { ledger: false };
 }
 
 function another(value: string, before: unknown): string[] {

@@ -1,5 +1,5 @@
 /** Names of options, headers and query parameters whose values are nobody's business. */
-const sensitive =
+export const sensitive =
   /pass(?:word|wd|phrase)?$|secret|token|auth|api[-_]?key|access[-_]?key|cookie|credential|signature|^sig$/i;
 
 /** Shorter ones would be found by chance in harmless words. */

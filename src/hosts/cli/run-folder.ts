@@ -1,15 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { explain } from './explain.js';
 
-/** Where a run keeps its files when nobody says where: `runs/2026-01-31T12-00-00Z-3f9a1c`. */
-export function defaultRunDir(now: Date): string {
-  const time = now
-    .toISOString()
-    .replace(/\.\d+Z$/, 'Z')
-    .replaceAll(':', '-');
-  return join('runs', `${time}-${randomBytes(3).toString('hex')}`);
+/** Where a run keeps its files when nobody says where: `runs/20260131T120000-3f9a1c`. */
+export function defaultRunDir(run: string): string {
+  return join('runs', run);
 }
 
 /** Makes the folder. Where it can't be made or written to, says so by `warn`, and the run goes on without one. */

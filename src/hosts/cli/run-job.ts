@@ -2,34 +2,59 @@ import type { Report } from '../../contract/index.js';
 import { dryRun, load } from '../../flow/load.js';
 import { LoadError } from '../../flow/load-error.js';
 import type { LoadOptions } from '../../flow/options.js';
+import { jobId } from '../../flow/prepare.js';
+import { newRunName } from '../../flow/run-name.js';
 import type { Job } from '../../job/job.js';
-import { prepare } from '../../job/prepare.js';
+import { type PreparedJob, prepare } from '../../job/prepare.js';
 import { startDisplay } from './display.js';
 import { exitCode, exitCodes } from './exit-code.js';
+import { explain } from './explain.js';
 import { defaultRunDir, makeRunDir } from './run-folder.js';
 import { logLevel, openRunLog } from './run-log.js';
+import { saveJob, type WrittenJob } from './saved-job.js';
 import { watchSignals } from './signals.js';
 import { describeDryRun, summarize } from './summary.js';
 import type { Terminal } from './terminal.js';
 
-/** How a run is to be seen, apart from what it does. */
+/** How a run is to be begun and seen, apart from what it does. */
 export interface RunSettings {
   readonly dryRun?: boolean;
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly runDir?: string;
+  /** As in LoadOptions. */
+  readonly resume?: boolean | string;
+  readonly force?: boolean;
+  readonly wait?: boolean;
+}
+
+/** What a host knows of a job besides the job. */
+export interface Background {
+  /** Kept in the run's folder for a resume. */
+  readonly written?: WrittenJob;
+  /** Said after an error, when there is something to say. */
+  hint?(error: LoadError): string | undefined;
 }
 
 /** Runs a job for a user at a terminal. Gives the exit code; errors that left no report are thrown. */
-export async function runJob(job: Job, settings: RunSettings, terminal: Terminal): Promise<number> {
+export async function runJob(
+  job: Job,
+  settings: RunSettings,
+  terminal: Terminal,
+  { written, hint }: Background,
+): Promise<number> {
   terminal.redactor.learn(job);
   if (settings.dryRun) return plan(job, settings, terminal);
   using interruption = watchSignals((text) => {
     if (!settings.quiet) terminal.say(text);
   });
-  const { report, error } = await runLoad(job, settings, terminal, interruption);
-  if (!settings.quiet) terminal.say(summarize(report));
-  if (error) terminal.complain(error, exitCode(report) === exitCodes.crashed);
+  const { report, error, resumed } = await runLoad(job, settings, terminal, interruption, written);
+  if (!settings.quiet) terminal.say(summarize(report, resumed));
+  if (error) {
+    terminal.complain(error, exitCode(report) === exitCodes.crashed);
+    const advice = hint?.(error);
+    if (advice !== undefined) terminal.say(advice);
+  }
   if (settings.json) terminal.print(JSON.stringify(report));
   return exitCode(report);
 }
@@ -46,18 +71,25 @@ async function plan(job: Job, settings: RunSettings, terminal: Terminal): Promis
 export interface Outcome {
   readonly report: Report;
   readonly error?: LoadError;
+  /** Whether it went on with what an earlier part had begun. */
+  readonly resumed: boolean;
 }
 
-/** Loads with a run folder, its log and the live line. Errors that left no report are thrown. */
+/**
+ * Loads with a run folder, its log and the live line. The folder keeps the job as it was `written`, for a resume. Errors
+ * that left no report are thrown.
+ */
 export async function runLoad(
   job: Job,
   settings: RunSettings,
   terminal: Terminal,
   stop: Pick<LoadOptions, 'drain' | 'signal'>,
+  written?: WrittenJob,
 ): Promise<Outcome> {
   const prepared = await prepare(job);
+  const { run, resume } = await whichRun(prepared, settings.resume ?? false, stop);
   const warn = (text: string) => terminal.say(`${terminal.paint('yellow', 'warning:')} ${text}`);
-  const runDir = makeRunDir(settings.runDir ?? defaultRunDir(new Date()), warn);
+  const runDir = makeRunDir(settings.runDir ?? defaultRunDir(run), warn);
   using runLog =
     runDir === undefined
       ? undefined
@@ -68,17 +100,71 @@ export async function runLoad(
           warn,
         });
   using display = await startDisplay(terminal, { quiet: settings.quiet ?? false, limit: job.limit });
+  let resumed = false;
   try {
     const report = await load({
       ...prepared,
       ...(runDir !== undefined && { runDir }),
       ...(runLog && { log: runLog.log }),
       ...stop,
+      run,
+      resume,
+      force: settings.force ?? false,
+      wait: settings.wait ?? false,
+      onBegin(begun) {
+        resumed = begun.resumed;
+        if (runDir !== undefined && written) keepJob(runDir, begun.run, written, terminal, warn);
+      },
+      onWait(message) {
+        if (!settings.quiet) terminal.say(`waiting: ${message}`);
+      },
       onProgress: (snapshot) => display.update(snapshot),
     });
-    return { report };
+    return { report, resumed };
   } catch (error) {
-    if (error instanceof LoadError) return { report: error.report, error };
+    if (error instanceof LoadError) return { report: error.report, error, resumed };
     throw error;
+  }
+}
+
+interface WhichRun {
+  /** The name of the run that is gone on with, or for the one to be started. */
+  readonly run: string;
+  readonly resume: boolean | string;
+}
+
+/** Looks up the job's latest run where that is to be gone on with: its folder bears its name. */
+async function whichRun(
+  { source, sink }: PreparedJob,
+  resume: boolean | string,
+  stop: Pick<LoadOptions, 'drain' | 'signal'>,
+): Promise<WhichRun> {
+  if (typeof resume === 'string') return { run: resume, resume };
+  const fresh = { run: newRunName(new Date()), resume };
+  if (!resume || sink.ledger === undefined) return fresh;
+  const signals = [stop.drain, stop.signal].filter((signal) => signal !== undefined);
+  try {
+    const request = { job: jobId(source, sink), resume: 'latest' } as const;
+    const found = await sink.ledger.find(request, AbortSignal.any(signals));
+    return found === undefined ? fresh : { run: found.run, resume: found.run };
+  } catch (error) {
+    // There will be no load to do so.
+    await Promise.allSettled([source[Symbol.asyncDispose](), sink[Symbol.asyncDispose]()]);
+    throw error;
+  }
+}
+
+/** Without it the run can still be gone on with by giving the whole command again. */
+function keepJob(
+  folder: string,
+  run: string,
+  written: WrittenJob,
+  terminal: Terminal,
+  warn: (text: string) => void,
+): void {
+  try {
+    saveJob(folder, run, written, (text) => terminal.redactor.clean(text) === text);
+  } catch (error) {
+    warn(`${folder} does not keep the job, so that "sluice resume" can't go on with it (${explain(error)}).`);
   }
 }

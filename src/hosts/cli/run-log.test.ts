@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { newRunName } from '../../flow/run-name.js';
 import { defaultRunDir, makeRunDir } from './run-folder.js';
 import { logLevel, openRunLog } from './run-log.js';
 
@@ -68,10 +69,10 @@ describe('the log of a run', () => {
 });
 
 describe('the run folder', () => {
-  test('is named by time and chance', () => {
+  test('is named by its run, which is named by time and chance', () => {
     const at = new Date('2026-01-31T12:00:00.123Z');
-    expect(defaultRunDir(at)).toMatch(/^runs[/\\]2026-01-31T12-00-00Z-[0-9a-f]{6}$/);
-    expect(defaultRunDir(at)).not.toBe(defaultRunDir(at));
+    expect(defaultRunDir(newRunName(at))).toMatch(/^runs[/\\]20260131T120000-[0-9a-f]{6}$/);
+    expect(newRunName(at)).not.toBe(newRunName(at));
   });
 
   test("is made with its parents, or done without where it can't be", async () => {

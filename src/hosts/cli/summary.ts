@@ -1,4 +1,4 @@
-import type { Report, RunStatus } from '../../contract/index.js';
+import type { Report, RunStatus, Verified } from '../../contract/index.js';
 import type { DryRun } from '../../flow/options.js';
 import { count, counted, duration, size } from './words.js';
 
@@ -12,7 +12,7 @@ const heads: Readonly<Record<RunStatus, string>> = {
 };
 
 /** What a run did, for a person: an account that adds up, what to look at, where to find it. */
-export function summarize(report: Report): string {
+export function summarize(report: Report, resumed = false): string {
   const parts = [`  from     ${report.source}`, `  into     ${report.sink} (${report.guarantee})`];
   const folder = report.runDir === null ? [] : [`  folder   ${report.runDir}`];
   // Zeros would only hide the error that follows.
@@ -24,6 +24,7 @@ export function summarize(report: Report): string {
     `${heads[report.status]}: ${counted(report.read, 'record')} (${size(report.bytes)}) in ${duration(report.seconds)}${perSecond}`,
     `  read ${count(report.read)} = written ${count(report.written)} + unchanged ${count(report.unchanged)}` +
       ` + duplicate ${count(report.duplicate)} + rejected ${count(report.rejected)} + skipped ${count(report.skipped)}`,
+    ...(resumed ? [`  resumed  run ${report.run}: ${counted(report.skipped, 'record')} had been settled before`] : []),
     ...parts,
     `  with     ${counted(report.batches, 'batch', 'batches')}, at most ${count(report.workers)} at once, ${counted(report.retries, 'retry', 'retries')}`,
     ...report.problems.map(
@@ -31,8 +32,22 @@ export function summarize(report: Report): string {
         `  problem  ${problem.name}${problem.count > 1 ? ` (${count(problem.count)} times)` : ''}: ${problem.message}`,
     ),
   ];
+  if (report.verify !== undefined) lines.push(...describeVerified(report.verify));
   if (report.rejectsFile !== null) lines.push(`  rejects  ${report.rejectsFile}`);
   return [...lines, ...folder].join('\n');
+}
+
+function describeVerified({ level, compared, missing, different, differences }: Verified): string[] {
+  const outcome =
+    missing + different === 0 ? 'all as written' : `${count(missing)} missing, ${count(different)} different`;
+  return [
+    `  verify   ${level}: ${counted(compared, level === 'count' ? 'row' : 'record')}, ${outcome}`,
+    ...differences.map(({ key, column, expected, found }) => {
+      const row = Object.entries(key).map(([name, value]) => `${name}=${value ?? 'null'}`);
+      const what = column === null ? 'is missing' : `has ${column} ${found ?? 'null'} instead of ${expected ?? 'null'}`;
+      return `           ${row.join(', ')} ${what}`;
+    }),
+  ];
 }
 
 /** What a load would do, for a person. */

@@ -18,7 +18,26 @@ export function cellTextFor(column: TargetColumn): CellText {
     const text = cellTextFor(element);
     return (cell) => (Array.isArray(cell) ? arrayText(cell, element, text) : scalarText(cell, column));
   }
+  if (integers.has(baseType)) {
+    return (cell) => {
+      const text = scalarText(cell, column);
+      return isLosslessNumber(cell) && typeof text === 'string' ? integerText(text) : text;
+    };
+  }
   return (cell) => scalarText(cell, column);
+}
+
+const integers = new Set(['int2', 'int4', 'int8']);
+
+/** A JSON number whose value is an integer, such as 1.0 or 1e3, by its digits alone; any other as it is. */
+function integerText(text: string): string {
+  const match = /^(-?)(\d+)(?:\.(\d*))?(?:[eE]([+-]?\d{1,3}))?$/.exec(text);
+  if (match === null) return text;
+  const [, sign, whole = '', fraction = '', exponent = '0'] = match;
+  const digits = whole + fraction;
+  const point = whole.length + Number(exponent);
+  if (/[1-9]/.test(digits.slice(Math.max(point, 0)))) return text;
+  return `${sign}${digits.slice(0, Math.max(point, 0)).padEnd(point, '0') || '0'}`;
 }
 
 function elementOf(column: TargetColumn): TargetColumn {
@@ -80,6 +99,8 @@ function jsonText(cell: Cell, column: TargetColumn): string | Refusal {
   if (cell instanceof Date && Number.isNaN(cell.getTime())) return momentText(cell, column);
   if (cell instanceof Uint8Array) return objectText(cell, column);
   try {
+    const opaque = findOpaque(cell);
+    if (opaque !== undefined) return unsupported(opaque, column);
     return stringifyJson(cell) ?? unsupported(typeof cell, column);
   } catch (error) {
     return {
@@ -88,6 +109,29 @@ function jsonText(cell: Cell, column: TargetColumn): string | Refusal {
       column: column.name,
     };
   }
+}
+
+/**
+ * The class of a value, or of one within it, that JSON would empty without a word: a Map, a Set, an Error, any instance
+ * that shows nothing of itself; or make an object of indices: a typed array. What has a toJSON speaks for itself.
+ */
+function findOpaque(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (Array.isArray(value)) return firstOpaque(value);
+  if (isLosslessNumber(value) || ('toJSON' in value && typeof value.toJSON === 'function')) return undefined;
+  const fields = Object.values(value);
+  const prototype: unknown = Object.getPrototypeOf(value);
+  const plain = prototype === null || Object.getPrototypeOf(prototype) === null;
+  if (!plain && (fields.length === 0 || ArrayBuffer.isView(value))) return value.constructor.name;
+  return firstOpaque(fields);
+}
+
+function firstOpaque(values: readonly unknown[]): string | undefined {
+  for (const value of values) {
+    const opaque = findOpaque(value);
+    if (opaque !== undefined) return opaque;
+  }
+  return undefined;
 }
 
 /** An array literal. Arrays within are further dimensions, except in arrays of json, where they are JSON. */

@@ -10,30 +10,28 @@ const tiny = 4 * 1024;
  */
 export function csvPayload(batch: Batch, csv: CsvBytes, left: ReadonlyMap<number, unknown>): Payload {
   const { eol } = csv.layout;
-  const sent: number[] = [];
+  const out = new Set([...left.keys(), ...batch.duplicates]);
   const gather = new Gather();
   gather.add(Buffer.from(`x${eol}`));
   let row = 0;
   for (const piece of csv.pieces) {
-    let runStart = -1;
-    for (let i = piece.first; i < piece.last; i++, row++) {
-      const live = !left.has(row) && !batch.duplicates.has(row);
-      if (live) {
-        sent.push(row);
-        if (runStart < 0) runStart = i;
-      } else if (runStart >= 0) {
-        addRun(gather, piece, runStart, i, eol);
-        runStart = -1;
-      }
+    if (out.size === 0) {
+      addRun(gather, piece, piece.first, piece.last, eol);
+      continue;
     }
-    if (runStart >= 0) addRun(gather, piece, runStart, piece.last, eol);
+    let runStart = piece.first;
+    for (let i = piece.first; i < piece.last; i++, row++) {
+      if (!out.has(row)) continue;
+      if (i > runStart) addRun(gather, piece, runStart, i, eol);
+      runStart = i + 1;
+    }
+    if (piece.last > runStart) addRun(gather, piece, runStart, piece.last, eol);
   }
-  const rows = sent.length;
   return {
     options: csvOptions(csv.layout),
     pieces: gather.finish(),
-    rows,
-    rowAtLine: (line) => sent[recordAtLine(csv, new Set(sent), line)],
+    rows: batch.rows - out.size,
+    rowAtLine: (line) => rowAtLine(csv, out, line),
   };
 }
 
@@ -50,17 +48,16 @@ function startOf(piece: CsvPiece, record: number): number {
 }
 
 /**
- * Which of the sent records ends on a line of the COPY or holds it. COPY names the last line it read of a record;
- * within quotes it counts `\n`, or `\r` where the line end has one (CopyReadLineText).
+ * Which row of the batch ends on a line of the COPY or holds it, rows in `out` not being sent. COPY names the last line it
+ * read of a record; within quotes it counts `\n`, or `\r` where the line end has one (CopyReadLineText).
  */
-function recordAtLine(csv: CsvBytes, sent: ReadonlySet<number>, line: number): number {
+function rowAtLine(csv: CsvBytes, out: ReadonlySet<number>, line: number): number | undefined {
   const counted = csv.layout.eol === '\n' ? 0x0a : 0x0d;
   let at = 1;
-  let index = 0;
   let row = 0;
   for (const piece of csv.pieces) {
     for (let i = piece.first; i < piece.last; i++, row++) {
-      if (!sent.has(row)) continue;
+      if (out.has(row)) continue;
       const end = piece.ends[i]!;
       let last = counted;
       for (let byte = startOf(piece, i); byte < end; byte++) {
@@ -68,11 +65,10 @@ function recordAtLine(csv: CsvBytes, sent: ReadonlySet<number>, line: number): n
         if (last === counted) at++;
       }
       if (last !== 0x0a && last !== 0x0d) at++;
-      if (at >= line) return index;
-      index++;
+      if (at >= line) return row;
     }
   }
-  return -1;
+  return undefined;
 }
 
 class Gather {

@@ -82,7 +82,12 @@ describe('classify', () => {
     ['DEPTH_ZERO_SELF_SIGNED_CERT', 'fatal'],
   ])('system code %s means %s', (code, verdict) => {
     expect(classify(system(code))).toBe(verdict);
-    expect(classify(new InDoubt('in-doubt', 'lost during COMMIT', { cause: system(code) }))).toBe(verdict);
+    expect(classify(new NotWritten('not-written', 'nothing landed', { cause: system(code) }))).toBe(verdict);
+  });
+
+  test('never lets a batch be written again that may be there', () => {
+    for (const cause of [system('ECONNREFUSED'), database('57P03')])
+      expect(classify(new InDoubt('in-doubt', 'lost during COMMIT', { cause }))).toBe('fatal');
   });
 
   test('reads a SQLSTATE on a wrapper that has no cause', () => {

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { FailureClass } from '../../contract/index.js';
-import { ConfigError, messageOf, SinkError, SluiceError } from '../../errors.js';
+import { ConfigError, InDoubt, messageOf, SinkError, SluiceError } from '../../errors.js';
 import { type Address, describeServer } from './address.js';
 
 /** Raised by the ledger's fence: another holder has taken the run over. */
@@ -98,7 +98,8 @@ const byCode: Readonly<Record<string, FailureClass>> = {
  */
 export function classify(error: unknown): FailureClass {
   const links = [...causes(error)];
-  if (links.some((link) => link instanceof ConfigError)) return 'fatal';
+  // What is in doubt may be there: written again it could be there twice.
+  if (links.some((link) => link instanceof ConfigError || link instanceof InDoubt)) return 'fatal';
   const told = links.find((link) => link instanceof pg.DatabaseError);
   if (told?.code !== undefined) return serverVerdict(told, told.code);
   for (const link of links) {
@@ -186,8 +187,6 @@ function reason(error: unknown, { host, port, user, database, sslmode }: Address
         `nothing listens on port ${port} there`,
         'Check host and port, and that the server is running',
       ];
-    case 'closed':
-      return ['closed', 'this sink served a load that has ended', 'Make a sink for each load'];
     case 'connect-timeout':
       return ['connect-timeout', 'no answer in time', 'Check host, port and firewalls, or raise connect_timeout'];
     default:

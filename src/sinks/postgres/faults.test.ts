@@ -9,6 +9,7 @@ import { InDoubt, NotWritten } from '../../errors.js';
 import { wasCommitted } from './doubt.js';
 
 const columns = ['id', 'note'];
+const never = new AbortController().signal;
 /** About 8 MB: more than the buffers between client and server hold. */
 const large = (last: string) => {
   const note = 'x'.repeat(1000);
@@ -186,7 +187,7 @@ describe.each(inject('postgresServers'))('$name', ({ url }) => {
     const { rows } = await database.client
       .query('BEGIN; SELECT pg_current_xact_id()::text AS xid')
       .then((results: unknown) => (Array.isArray(results) ? results[1] : results));
-    const answer = wasCommitted(rows[0].xid, pool, 10_000, undefined);
+    const answer = wasCommitted({ xid: rows[0].xid, settled: undefined }, pool, 10_000, never, undefined);
     await sleep(250);
     await database.client.query('COMMIT');
     expect(await answer).toBe(true);
@@ -194,13 +195,25 @@ describe.each(inject('postgresServers'))('$name', ({ url }) => {
 
   test('a transaction of another history, such as before a failover, was not committed', async () => {
     await using pool = smallPool(database.url);
-    expect(await wasCommitted('4000000000000', pool, 10_000, undefined)).toBe(false);
+    expect(await wasCommitted({ xid: '4000000000000', settled: undefined }, pool, 10_000, never, undefined)).toBe(
+      false,
+    );
   });
 
   test('without a server to ask, the batch is in doubt', async () => {
     await using pool = smallPool('postgres://nobody@127.0.0.1:1/none');
     const lost = new Error('lost');
-    expect(await failure(wasCommitted('700', pool, 300, lost))).toBeInstanceOf(InDoubt);
+    expect(await failure(wasCommitted({ xid: '700', settled: undefined }, pool, 300, never, lost))).toBeInstanceOf(
+      InDoubt,
+    );
+  });
+
+  test('a load that is stopped does not wait for a server it can not ask', async () => {
+    await using pool = smallPool('postgres://nobody@127.0.0.1:1/none');
+    const stop = new AbortController();
+    const asked = failure(wasCommitted({ xid: '700', settled: undefined }, pool, 60_000, stop.signal, undefined));
+    stop.abort();
+    expect(await asked).toBeInstanceOf(InDoubt);
   });
 
   test('two loaders that bring the same new keys at once both succeed, and the counts add up', async () => {

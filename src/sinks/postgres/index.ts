@@ -1,19 +1,32 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { z } from 'zod';
-import type { Batch, Context, Intake, Ledger, Sink, SinkPlan, SinkTraits, WriteResult } from '../../contract/index.js';
+import type {
+  Batch,
+  Compared,
+  Comparison,
+  Context,
+  Intake,
+  Ledger,
+  Sink,
+  SinkPlan,
+  SinkTraits,
+  WriteResult,
+} from '../../contract/index.js';
 import { ConfigError, SluiceError } from '../../errors.js';
 import { type Address, describeServer, parseAddress } from './address.js';
+import { type Ask, asking } from './ask.js';
 import { parseTableName, quoteName, readSession, readTable, type Session, type TableName } from './catalog.js';
+import { compare } from './compare.js';
 import { createMissing, planCreation, rehearse } from './create.js';
-import { classify, explainConnect, explainRefusal } from './errors.js';
+import { classify } from './errors.js';
 import { PostgresLedger } from './ledger.js';
 import { inspectLedger } from './ledger-tables.js';
 import { type Match, match, missingTable, type Wish } from './match.js';
 import { type PostgresOptions, postgresOptions } from './options.js';
-import { createPool, type Pool, withClient } from './pool.js';
+import { createPool, type Pool } from './pool.js';
 import { ledgerStatements, noLedger } from './settle.js';
 import { describeWrite } from './statements.js';
+import type { Target } from './target.js';
 import { createWriter, type Writer } from './write.js';
 
 export { type PostgresOptions, postgresOptions } from './options.js';
@@ -22,9 +35,6 @@ export { type PostgresOptions, postgresOptions } from './options.js';
 const maxBatchRows = 50_000;
 /** Each batch in flight holds its bytes, and again what is encoded of them. */
 const maxBatchBytes = 4 * 1024 * 1024;
-/** What surrounds the writing is tried this often when the connection is lost, with pauses that grow by this, in ms. */
-const tries = 6;
-const pause = 150;
 
 /**
  * A table of a PostgreSQL server, 13 to 18, as a sink: exactly once, in every mode, also behind a pooler in transaction
@@ -36,6 +46,18 @@ export function postgres(options: PostgresOptions): Sink {
   if (!parsed.success) throw new ConfigError('bad-option', `sink postgres: ${z.prettifyError(parsed.error)}`);
   const { url, table, mode, key, create, ledger } = parsed.data;
   return new PostgresSink(parseAddress(url), parseTableName(table), { mode, key, create, ledger });
+}
+
+/**
+ * The account of what is loaded into a database, without a table: to list runs and to forget old ones.
+ * @throws ConfigError when the address is not valid. Nothing is connected yet.
+ */
+export function postgresLedger(url: string | undefined): Ledger & AsyncDisposable {
+  const address = parseAddress(url);
+  const pool = createPool(address);
+  return Object.assign(new PostgresLedger(asking(pool, address)), {
+    [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
+  });
 }
 
 type Wishes = Wish & { readonly create: boolean; readonly ledger: boolean };
@@ -53,28 +75,31 @@ class PostgresSink implements Sink {
   readonly identity: string;
   readonly traits: SinkTraits;
   readonly ledger?: Ledger;
+  readonly count?: (context: Context) => Promise<number>;
   readonly classify = classify;
-  readonly #address: Address;
   readonly #table: TableName;
   readonly #wish: Wishes;
   readonly #pool: Pool;
+  readonly #ask: Ask;
   #key: readonly string[];
   #found: Found | undefined;
   #writer: Writer | undefined;
+  #target: Target | undefined;
 
   constructor(address: Address, table: TableName, wish: Wishes) {
     const { mode, key } = wish;
     this.identity = [describeServer(address), quoteName(table), mode, ...(key.length > 0 ? [key.join(',')] : [])].join(
       ' ',
     );
-    this.#address = address;
     this.#table = table;
     this.#wish = wish;
     this.#key = key;
     this.#pool = createPool(address);
+    this.#ask = asking(this.#pool, address);
     const guarantee = wish.ledger ? 'exactly once' : wish.mode === 'append' ? 'at least once' : 'idempotent';
     this.traits = { maxBatchRows, maxBatchBytes, guarantee, rewrites: wish.mode !== 'append' };
-    if (wish.ledger) this.ledger = new PostgresLedger((signal, work) => this.#ask(signal, work));
+    if (wish.mode === 'append') this.count = (context) => this.#count(context);
+    if (wish.ledger) this.ledger = new PostgresLedger(this.#ask);
   }
 
   /** As given, or after `plan` the primary key where the mode needs a key and none was given. */
@@ -83,7 +108,6 @@ class PostgresSink implements Sink {
   }
 
   async plan(intake: Intake, context: Context): Promise<SinkPlan> {
-    await this.#connect(context.signal);
     return await this.#ask(context.signal, async (client) => {
       const session = await readSession(client);
       const ready = !this.#wish.ledger || (await inspectLedger(client, session)) === 'ready';
@@ -125,6 +149,7 @@ class PostgresSink implements Sink {
       if (matched === undefined) throw await missingTable(client, this.#table, session);
       const { target } = matched;
       this.#key = target.key;
+      this.#target = target;
       this.#writer = createWriter({
         pool: this.#pool,
         target: { ...target, columns: [...target.columns, ...matched.others] },
@@ -138,6 +163,23 @@ class PostgresSink implements Sink {
     return await this.#writer.write(batch, context);
   }
 
+  async compare(batches: AsyncIterable<Batch>, wanted: Compared, context: Context): Promise<Comparison> {
+    return await compare(this.#pool, this.#opened(), batches, wanted, context);
+  }
+
+  async #count({ signal }: Context): Promise<number> {
+    const { quotedName } = this.#opened();
+    return await this.#ask(signal, async (client) => {
+      const { rows } = await client.query<{ count: string }>(`SELECT count(*) FROM ${quotedName}`);
+      return Number(rows[0]?.count);
+    });
+  }
+
+  #opened(): Target {
+    if (this.#target === undefined) throw new SluiceError('not-open', 'open comes before this');
+    return this.#target;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#pool[Symbol.asyncDispose]();
   }
@@ -146,31 +188,5 @@ class PostgresSink implements Sink {
   async #match(client: pg.Client, intake: Intake, session: Session): Promise<Match | undefined> {
     const table = await readTable(client, this.#table);
     return table && match(intake, table, this.#wish, session);
-  }
-
-  /** The first connection: what hinders it is told in full. */
-  async #connect(signal: AbortSignal): Promise<void> {
-    try {
-      (await this.#pool.acquire(signal)).release();
-    } catch (error) {
-      throw signal.aborted ? error : explainConnect(error, this.#address);
-    }
-  }
-
-  /** Runs `work`, which may be run again from its start when the connection is lost under it. */
-  async #ask<Result>(signal: AbortSignal, work: (client: pg.Client) => Promise<Result>): Promise<Result> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await withClient(this.#pool, signal, work);
-      } catch (error) {
-        if (signal.aborted) throw error;
-        if (attempt === tries || classify(error) !== 'retry') {
-          throw error instanceof SluiceError && error.code !== 'connection-lost'
-            ? error
-            : explainRefusal(error, this.#address);
-        }
-        await sleep(pause * attempt, undefined, { signal });
-      }
-    }
   }
 }

@@ -1,7 +1,7 @@
 import type { Batch, Cell, Refusal } from '../../contract/index.js';
 import { type Encoder, missingKey, unstorable } from './encode.js';
-import { type Answer, isServerError, sql } from './flight.js';
-import { quoteIdentifier } from './quote.js';
+import { type Answer, sql } from './flight.js';
+import { quoteLiteral } from './quote.js';
 import type { Statement, Target, TargetColumn } from './target.js';
 import { surelyValid } from './valid.js';
 
@@ -75,8 +75,13 @@ export function createJudge(target: Target): Judge {
       const before = rejects.size;
       const suspects = suspectsOf(batch, encoder, rejects, failed);
       if (suspects.length > 0) {
-        if (target.serverVersion >= 160000) await askAtOnce(suspects, rejects, ask);
-        else await askOneByOne(suspects, rejects, ask, target);
+        const told = target.serverVersion >= 160000 ? await askParsers(suspects, ask) : undefined;
+        const found = told ?? (await askByAssignment(suspects, ask));
+        if (found === undefined) return rejects.size - before;
+        for (const { suspect, code, reason } of found.sort((a, b) => a.suspect - b.suspect)) {
+          const { row, column } = suspects[suspect]!;
+          if (!rejects.has(row)) rejects.set(row, { code, reason, column: column.name });
+        }
         remember(suspects, rejects);
       }
       return rejects.size - before;
@@ -99,60 +104,77 @@ function unstorableOf(suspects: readonly Suspect[], from: number): Refusal | und
   return undefined;
 }
 
-/** All suspects in one query (16 and newer). */
-async function askAtOnce(suspects: readonly Suspect[], rejects: Map<number, Refusal>, ask: Ask): Promise<void> {
+/** What the database says of a suspect; nothing where it takes the value. */
+interface Verdict {
+  readonly suspect: number;
+  readonly code: string;
+  readonly reason: string;
+}
+
+/** All suspects in one query (16 and newer). Undefined when some type's parser raises instead of telling. */
+async function askParsers(suspects: readonly Suspect[], ask: Ask): Promise<Verdict[] | undefined> {
   const { answers, error } = await ask([
     {
       text: `SELECT s.n, e.sql_error_code, e.message
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS s(value, type, n), LATERAL pg_input_error_info(s.value, s.type) AS e
-WHERE e.sql_error_code IS NOT NULL ORDER BY s.n`,
+WHERE e.sql_error_code IS NOT NULL`,
       values: [suspects.map((suspect) => suspect.text), suspects.map((suspect) => suspect.column.type)],
     },
   ]);
-  // Some type's parser raises instead of telling: then the batch is divided.
-  if (error !== undefined) return;
-  for (const [n, code, reason] of answers[0]?.rows ?? []) {
-    const { row, column } = suspects[Number(n) - 1]!;
-    if (!rejects.has(row))
-      rejects.set(row, { code: code ?? '22000', reason: reason ?? 'not valid', column: column.name });
-  }
+  return error === undefined ? verdicts(answers[0]) : undefined;
 }
 
 /**
- * Before 16: each suspect is inserted into an empty temporary table, where a parameter has the column's own type. One
- * round trip goes up to the next value that fails.
+ * Each suspect is assigned to a variable of its column's type, which checks lengths and domains as an INSERT would: a
+ * function a column, called once, in one round trip for all. Undefined when that can't be done, as by a role that may
+ * make nothing temporary: the batch is divided then.
  */
-async function askOneByOne(
-  suspects: readonly Suspect[],
-  rejects: Map<number, Refusal>,
-  ask: Ask,
-  target: Target,
-): Promise<void> {
-  const table = 'pg_temp.sluice_judge';
-  const opening = [
-    sql('BEGIN'),
-    sql(`CREATE TEMP TABLE ${table} ON COMMIT DROP AS SELECT * FROM ${target.quotedName} WITH NO DATA`),
-    sql('SAVEPOINT sluice_judge'),
-  ];
-  const again = [sql('ROLLBACK TO SAVEPOINT sluice_judge')];
-  let before = opening;
-  let next = 0;
-  for (;;) {
-    while (next < suspects.length && rejects.has(suspects[next]!.row)) next++;
-    const asked = suspects.slice(next);
-    const inserts = asked.map(({ column, text }) => ({
-      text: `INSERT INTO ${table} (${quoteIdentifier(column.name)}) VALUES ($1)`,
-      values: [text],
-    }));
-    const { answers, error } = await ask([...before, ...inserts, sql('ROLLBACK')]);
-    if (error === undefined) return;
-    const failed = asked[answers.length - before.length];
-    if (failed === undefined || !isServerError(error)) {
-      await ask([sql('ROLLBACK')]);
-      return;
-    }
-    rejects.set(failed.row, { code: error.code, reason: error.message, column: failed.column.name });
-    next += answers.length - before.length + 1;
-    before = again;
+async function askByAssignment(suspects: readonly Suspect[], ask: Ask): Promise<Verdict[] | undefined> {
+  const byColumn = new Map<TargetColumn, number[]>();
+  for (const [index, { column }] of suspects.entries()) {
+    const indexes = byColumn.get(column);
+    if (indexes === undefined) byColumn.set(column, [index]);
+    else indexes.push(index);
   }
+  const statements = [sql('BEGIN')];
+  for (const [column, indexes] of byColumn) {
+    const name = `pg_temp.sluice_judge_${statements.length}`;
+    statements.push(
+      sql(`CREATE FUNCTION ${name}(numbers int[], texts text[]) RETURNS TABLE (n int, code text, reason text)
+  LANGUAGE plpgsql AS ${quoteLiteral(judgeBody(column))}`),
+    );
+    const texts = indexes.map((index) => suspects[index]!.text);
+    statements.push({ text: `SELECT * FROM ${name}($1, $2)`, values: [indexes.map((index) => index + 1), texts] });
+  }
+  const { answers, error } = await ask([...statements, sql('ROLLBACK')]);
+  if (error !== undefined) {
+    await ask([sql('ROLLBACK')]);
+    return undefined;
+  }
+  return answers.flatMap(verdicts);
+}
+
+/** A variable of a composite type takes no text; such types have no length that a cast would cut to. */
+function judgeBody({ type, category }: TargetColumn): string {
+  const trial = category === 'C' ? `PERFORM given::${type};` : `DECLARE taken ${type} := given; BEGIN END;`;
+  return `DECLARE given text;
+BEGIN
+  FOR n, given IN SELECT * FROM unnest(numbers, texts) LOOP
+    BEGIN
+      ${trial}
+    EXCEPTION WHEN OTHERS THEN
+      code := SQLSTATE;
+      reason := SQLERRM;
+      RETURN NEXT;
+    END;
+  END LOOP;
+END`;
+}
+
+function verdicts(answer: Answer | undefined): Verdict[] {
+  return (answer?.rows ?? []).map(([n, code, reason]) => ({
+    suspect: Number(n) - 1,
+    code: code ?? '22000',
+    reason: reason ?? 'not valid',
+  }));
 }

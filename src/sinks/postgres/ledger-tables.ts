@@ -6,6 +6,12 @@ import { fenced } from './errors.js';
 /** Raised when the tables change; a ledger of a lower version is brought up, one of a higher version refused. */
 const version = 1;
 
+/**
+ * Transactions of the ledger's own are short, and hold locks that others wait for: of a holder that is stopped or cut off
+ * in the middle of one, the server rids itself.
+ */
+export const beginShort = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '5s'";
+
 const createSchema = 'CREATE SCHEMA sluice';
 
 /**
@@ -49,8 +55,17 @@ const definition: readonly string[] = [
   "column" text,
   reason text NOT NULL,
   record json,
+  csv json,
   PRIMARY KEY (run, split, "row")
 )`,
+  `CREATE TABLE sluice.replayed (
+  run text NOT NULL,
+  split text NOT NULL,
+  "row" bigint NOT NULL,
+  by text NOT NULL,
+  PRIMARY KEY (run, split, "row")
+)`,
+  `COMMENT ON TABLE sluice.replayed IS 'Rejects that a later run has written: no other may. Kept when their run is forgotten'`,
   `CREATE FUNCTION sluice.fence(run_id text, run_epoch int) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -92,7 +107,7 @@ SELECT n.oid IS NOT NULL AS schema,
   coalesce(bool_and(has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
     AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')), false) AS usable
 FROM (SELECT (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'sluice') AS oid) n
-LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname IN ('meta', 'run', 'span', 'reject') AND c.relkind = 'r'
+LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname IN ('meta', 'run', 'span', 'reject', 'replayed') AND c.relkind = 'r'
 GROUP BY n.oid`);
   const found = rows[0]!;
   if (!found.tables) {
@@ -113,7 +128,7 @@ GROUP BY n.oid`);
 /** Makes the ledger's tables where they are missing; two who do so at once do it once. */
 export async function makeLedger(client: pg.Client, session: Session): Promise<void> {
   if ((await inspectLedger(client, session)) === 'ready') return;
-  await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+  await client.query(beginShort);
   await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('sluice ledger', 0))`);
   if ((await inspectLedger(client, session)) === 'missing') {
     const { rowCount } = await client.query(`SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'sluice'`);
@@ -127,6 +142,6 @@ function forbidden({ user, database }: Session, missing: readonly string[]): Sin
   const statements = [...missing, ...grants(user)].map((statement) => `${statement};`).join('\n');
   return new SinkError(
     'ledger-forbidden',
-    `Sluice keeps account of what is loaded in the schema sluice of database "${database}", and user "${user}" may not make or use it. Let its owner run:\n${statements}`,
+    `Sluice keeps account of what is loaded in the schema sluice of database "${database}", and user "${user}" may not make or use it. Load with --no-ledger (the sink's option ledger: false) and do without exactly once, or let its owner run:\n${statements}`,
   );
 }

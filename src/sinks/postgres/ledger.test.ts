@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import pg from 'pg';
 import { describe, expect, inject, test } from 'vitest';
+import { ledgerConformance } from '../../../test/conformance/ledger.js';
 import { type ScratchDatabase, scratchDatabase } from '../../../test/servers/database.js';
 import type { Checkpoint, Context, Reject, RunRequest, RunStatus, Span } from '../../contract/index.js';
 import { parseJson } from '../../formats/json.js';
+import type { Ask } from './ask.js';
 import { readSession } from './catalog.js';
 import { classify } from './errors.js';
 import { PostgresLedger } from './ledger.js';
@@ -74,6 +75,58 @@ async function withLedger(url: string): Promise<ScratchDatabase> {
 }
 
 describe.each(inject('postgresServers'))('the ledger on $name', ({ url }) => {
+  test('a holder stopped in the middle of its beginning keeps nobody out for long', async () => {
+    await using db = await withLedger(url);
+    await using stopped = await connect(db.url);
+    stopped.on('error', () => {});
+    let begun = () => {};
+    const inTheMiddle = new Promise<void>((resolve) => {
+      begun = resolve;
+    });
+    const query = stopped.query.bind(stopped);
+    Object.assign(stopped, {
+      query: (text: string, values?: unknown[]) => {
+        if (text !== 'COMMIT') return query(text, values);
+        begun();
+        return new Promise(() => {});
+      },
+    });
+    void beginRun(stopped, 'stopped');
+    await inTheMiddle;
+    const checkpoint = await beginRun(db.client, 'next', { run: 'r2' });
+    expect(checkpoint).toMatchObject({ run: 'r2', resumed: false });
+  });
+
+  ledgerConformance({
+    takenOver: 'SL001',
+    async store() {
+      const db = await scratchDatabase(url);
+      const pool = new pg.Pool({ connectionString: db.url, max: 20 });
+      // A take-over may end a connection.
+      pool.on('error', () => {});
+      pool.on('connect', (client) => client.on('error', () => {}));
+      const ask: Ask = async (_, work) => {
+        const client = await pool.connect();
+        try {
+          return await work(client);
+        } finally {
+          client.release();
+        }
+      };
+      return {
+        ledger: () => new PostgresLedger(ask),
+        settle: (_, spans, rejects, context) => ask(never, (client) => settle(client, context, spans, rejects)),
+        async silence() {
+          await db.client.query("UPDATE sluice.run SET heartbeat = now() - interval '1 minute'");
+        },
+        async [Symbol.asyncDispose]() {
+          await pool.end();
+          await db[Symbol.asyncDispose]();
+        },
+      };
+    },
+  });
+
   test('is made once by however many come at once, and found by those who come later', async () => {
     await using db = await scratchDatabase(url);
     const session = await readSession(db.client);
@@ -125,155 +178,23 @@ describe.each(inject('postgresServers'))('the ledger on $name', ({ url }) => {
     }
   });
 
-  test('keeps a run from its beginning to its end', async () => {
-    await using db = await withLedger(url);
-    const context = contextOf();
-    await beginRun(db.client, 'host 1');
-    const running = (await db.client.query('SELECT * FROM sluice.run')).rows[0];
-    expect(running).toMatchObject({
-      run: 'r1',
-      job: 'job',
-      epoch: 1,
-      status: 'running',
-      finished: null,
-      holder: 'host 1',
-    });
-    await settle(
-      db.client,
-      context,
-      [span(0), span(10), span(0, 3, 'other')],
-      [{ split: 's', row: 4, code: '22P02', column: 'n', reason: 'not a number', record: { n: 'x' } }],
-    );
-    await endRun(db.client, 'complete-with-rejects', context);
-    const ended = (await db.client.query('SELECT * FROM sluice.run')).rows[0];
-    expect(ended.status).toBe('complete-with-rejects');
-    expect(ended.finished).toBeInstanceOf(Date);
-  });
-
-  test('of a complete run keeps one row, which still says what was settled', async () => {
+  test('of a complete run keeps one row', async () => {
     await using db = await withLedger(url);
     await beginRun(db.client, 'me');
-    const spans = [span(10), span(0), span(0, 3, 'other')];
-    await settle(db.client, contextOf(), spans);
-    const before = await ledgerOn(db.client).find({ job: 'job', resume: 'latest' }, never);
-    expect(before?.spans).toHaveLength(3);
+    await settle(db.client, contextOf(), [span(10), span(0), span(0, 3, 'other')]);
     await endRun(db.client, 'complete', contextOf());
     expect((await db.client.query('SELECT FROM sluice.span')).rowCount).toBe(0);
-    const after = await ledgerOn(db.client).find({ job: 'job', resume: 'latest' }, never);
-    expect(after).toMatchObject({
-      run: 'r1',
-      resumed: true,
-      ended: 'complete',
-      columns: ['id'],
-      fingerprints: { s: 'f1' },
-    });
-    expect(after?.spans).toHaveLength(2);
-    expect(after?.spans).toContainEqual({ split: 's', from: 0, rows: 20, next: { row: 20, token: { offset: 20 } } });
-    expect(after?.spans).toContainEqual({ split: 'other', from: 0, rows: 3, next: { row: 3, token: { offset: 3 } } });
   });
 
-  test('keeps the spans of a run that ended with a hole', async () => {
+  test('forgets the rejects of a run with it', async () => {
     await using db = await withLedger(url);
     await beginRun(db.client, 'me');
-    await settle(db.client, contextOf(), [span(10)]);
-    await endRun(db.client, 'complete', contextOf());
-    const found = await ledgerOn(db.client).find({ job: 'job', resume: 'latest' }, never);
-    expect(found?.spans).toEqual([span(10)]);
-  });
-
-  test('has one holder at a time: a second is told who it is, unless the first is gone or silent', async () => {
-    await using db = await withLedger(url);
-    await beginRun(db.client, 'host 1');
-    const alive = { run: 'r2', mayBeAlive: () => true };
-    const error = await beginRun(db.client, 'host 2', alive).catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ code: 'job-held', message: expect.stringMatching(/host 1 since \d{4}-/) });
-    await expect(beginRun(db.client, 'host 2', { ...alive, resume: 'latest' })).rejects.toMatchObject({
-      code: 'job-held',
-    });
-    await beginRun(db.client, 'host 2', { ...alive, job: 'another' });
-    await db.client.query("UPDATE sluice.run SET heartbeat = now() - interval '1 minute'");
-    expect(await beginRun(db.client, 'host 3', { ...alive, run: 'r3', resume: 'latest' })).toMatchObject({
-      run: 'r1',
-      epoch: 2,
-    });
-    const gone = { run: 'r4', mayBeAlive: (holder: string) => holder !== 'host 3' };
-    expect(await beginRun(db.client, 'host 4', gone)).toMatchObject({ run: 'r4', epoch: 1 });
-  });
-
-  test('a new run of the job fences the one that was left running', async () => {
-    await using db = await withLedger(url);
-    await beginRun(db.client, 'old');
-    await beginRun(db.client, 'new', { run: 'r2' });
-    await expect(settle(db.client, contextOf(1), [span(0)])).rejects.toMatchObject({ code: 'SL001' });
-    await expect(ledgerOn(db.client).heartbeat(contextOf(1))).rejects.toMatchObject({ code: 'SL001' });
-    await ledgerOn(db.client).heartbeat(contextOf(1, 'r2'));
-  });
-
-  test('the same holder that begins again, its answer lost, gets the same run', async () => {
-    await using db = await withLedger(url);
-    const first = await beginRun(db.client, 'me');
-    expect(await beginRun(db.client, 'me')).toEqual(first);
-  });
-
-  test('resumes the latest run of the job or the one named, starts the first, and knows no other', async () => {
-    await using db = await withLedger(url);
-    expect(await ledgerOn(db.client).find({ job: 'job', resume: 'latest' }, never)).toBeUndefined();
-    expect(await beginRun(db.client, 'a', { resume: 'latest' })).toMatchObject({ run: 'r1', resumed: false, epoch: 1 });
-    await endRun(db.client, 'interrupted', contextOf(1));
-    await beginRun(db.client, 'b', { run: 'r2' });
-    await endRun(db.client, 'failed', contextOf(1, 'r2'));
-    expect(await beginRun(db.client, 'c', { resume: 'latest' })).toMatchObject({ run: 'r2', resumed: true, epoch: 2 });
-    await endRun(db.client, 'failed', contextOf(2, 'r2'));
-    expect(await beginRun(db.client, 'd', { resume: { run: 'r1' } })).toMatchObject({
-      run: 'r1',
-      resumed: true,
-      epoch: 2,
-    });
-    const missing = { run: 'r9', resume: { run: 'r9' } };
-    await expect(beginRun(db.client, 'e', missing)).rejects.toMatchObject({ code: 'no-such-run' });
-    await expect(beginRun(db.client, 'e', { ...missing, job: 'another' })).rejects.toMatchObject({
-      code: 'no-such-run',
-    });
-  });
-
-  test('lists runs, newest first, and forgets old ones but never one that runs', async () => {
-    await using db = await withLedger(url);
-    for (const run of ['r1', 'r2', 'r3']) {
-      await beginRun(db.client, 'me', { run });
-      await settle(
-        db.client,
-        contextOf(1, run),
-        [span(0)],
-        [{ split: 's', row: 3, code: 'X', reason: 'no', record: 1 }],
-      );
-      await endRun(db.client, 'complete-with-rejects', contextOf(1, run));
+    await settle(db.client, contextOf(), [span(0)], [{ split: 's', row: 3, code: 'X', reason: 'no', record: 1 }]);
+    await endRun(db.client, 'failed', contextOf());
+    expect(await ledgerOn(db.client).prune(0, never)).toBe(1);
+    for (const table of ['run', 'span', 'reject']) {
+      expect((await db.client.query(`SELECT FROM sluice.${table}`)).rowCount).toBe(0);
     }
-    await beginRun(db.client, 'me', { run: 'r4', job: 'another' });
-    const ledger = ledgerOn(db.client);
-    const runs = await ledger.runs(never);
-    expect(runs.map(({ run, status, rows, rejected }) => ({ run, status, rows, rejected }))).toEqual([
-      { run: 'r4', status: 'running', rows: 0, rejected: 0 },
-      ...['r3', 'r2', 'r1'].map((run) => ({ run, status: 'complete-with-rejects', rows: 10, rejected: 1 })),
-    ]);
-    expect(await ledger.prune(1, never)).toBe(2);
-    expect((await ledger.runs(never)).map(({ run }) => run)).toEqual(['r4', 'r3']);
-    expect((await db.client.query('SELECT run FROM sluice.reject')).rows).toEqual([{ run: 'r3' }]);
-    expect(await ledger.prune(0, never)).toBe(1);
-    expect((await ledger.runs(never)).map(({ run }) => run)).toEqual(['r4']);
-  });
-
-  test('gives the rejects of a run back in order, however many', async () => {
-    await using db = await withLedger(url);
-    await beginRun(db.client, 'me');
-    const all = Array.from(
-      { length: 2_500 },
-      (_, row): Reject => ({ split: row % 2 ? 'a' : 'b', row, code: 'X', reason: 'no', column: 'c', record: { row } }),
-    );
-    await settle(db.client, contextOf(), [], all);
-    const given: Reject[] = [];
-    for await (const reject of ledgerOn(db.client).rejects('r1', never)) given.push(reject);
-    const order = ({ split, row }: Reject) => `${split}${String(row).padStart(6, '0')}`;
-    expect(given).toEqual(all.sort((x, y) => (order(x) < order(y) ? -1 : 1)));
   });
 
   test('keeps any record and token to the letter', async () => {
@@ -316,24 +237,6 @@ describe.each(inject('postgresServers'))('the ledger on $name', ({ url }) => {
       }),
       { numRuns: 60 },
     );
-  });
-
-  test('keeps the digits of a record’s numbers, and records that are nothing', async () => {
-    await using db = await withLedger(url);
-    await beginRun(db.client, 'me');
-    const record = parseJson('{"a":9007199254740993,"b":1.10,"c":1e400}');
-    const reject = { split: 's', code: 'X', reason: 'no' };
-    await settle(
-      db.client,
-      contextOf(),
-      [span(0)],
-      [
-        { ...reject, row: 0, record },
-        { ...reject, row: 1, record: undefined },
-      ],
-    );
-    const { rows } = await db.client.query('SELECT record::text FROM sluice.reject ORDER BY "row"');
-    expect(rows).toEqual([{ record: '{"a":9007199254740993,"b":1.10,"c":1e400}' }, { record: null }]);
   });
 
   test('refuses a range that is settled already, as no row’s fault', async () => {
@@ -392,25 +295,5 @@ describe.each(inject('postgresServers'))('the ledger on $name', ({ url }) => {
     expect(await ended).toBeInstanceOf(Error);
     await expect(settle(late, contextOf(1), [span(10)])).rejects.toMatchObject({ code: 'SL001' });
     expect((await db.client.query('SELECT from_row FROM sluice.span')).rows).toEqual([{ from_row: '0' }]);
-  });
-
-  test('a take-over that finds a batch about to commit either sees it or has ended it', async () => {
-    await using db = await withLedger(url);
-    for (let round = 0; round < 10; round++) {
-      const run = `r${round}`;
-      await beginRun(db.client, 'old', { run, job: run });
-      await using writer = await connect(db.url);
-      writer.on('error', () => {});
-      const writing = settle(writer, contextOf(1, run), [span(0)]).then(
-        () => true,
-        () => false,
-      );
-      await sleep(round % 4);
-      await using taker = await connect(db.url);
-      const { spans } = await beginRun(taker, 'new', { run, job: run, resume: 'latest' });
-      await writing;
-      const { rowCount } = await db.client.query('SELECT FROM sluice.span WHERE run = $1', [run]);
-      expect(spans.length).toBe(rowCount);
-    }
   });
 });

@@ -12,18 +12,18 @@ import type {
 } from '../../contract/index.js';
 import { SinkError, SluiceError } from '../../errors.js';
 import { parseJson } from '../../formats/json.js';
+import type { Ask } from './ask.js';
 import { readSession } from './catalog.js';
+import { deadline } from './deadline.js';
 import { codeOf, fenced } from './errors.js';
-
-import { inspectLedger, makeLedger } from './ledger-tables.js';
+import { beginShort, inspectLedger, makeLedger } from './ledger-tables.js';
 
 /** A holder whose heartbeat is older than this may be taken over. Milliseconds. */
 const lease = 15_000;
 /** Rejects fetched at once. */
 const pageOfRejects = 1_000;
-
-/** Runs `work` on a connection; again from its start when the connection is lost under it. */
-export type Ask = <Result>(signal: AbortSignal, work: (client: pg.Client) => Promise<Result>) => Promise<Result>;
+/** The same of their places alone. */
+const pageOfReplayed = 50_000;
 
 interface RunRow {
   readonly run: string;
@@ -92,9 +92,16 @@ export class PostgresLedger implements Ledger {
     let after: readonly [string, string] = ['', '-1'];
     for (;;) {
       const rows = await this.#ask(signal, async (client) => await rejectsAfter(client, run, after));
-      for (const { split, row, code, column, reason, record } of rows) {
+      for (const { split, row, code, column, reason, record, csv } of rows) {
         const refusal = column === null ? { code, reason } : { code, reason, column };
-        yield { split, row: Number(row), ...refusal, record: record === null ? undefined : parseJson(record) };
+        const layout = csv === null ? {} : { csv: JSON.parse(csv) };
+        yield {
+          split,
+          row: Number(row),
+          ...refusal,
+          record: record === null ? undefined : parseJson(record),
+          ...layout,
+        };
       }
       const last = rows.at(-1);
       if (last === undefined || rows.length < pageOfRejects) return;
@@ -102,18 +109,34 @@ export class PostgresLedger implements Ledger {
     }
   }
 
-  async finish(status: RunStatus, { run, epoch }: Context): Promise<void> {
-    // The run's own signal may be aborted by now.
-    await this.#ask(AbortSignal.timeout(10_000), (client) =>
+  async *replayed(run: string, signal: AbortSignal): AsyncGenerator<Pick<Reject, 'split' | 'row'>, void, void> {
+    let after: readonly [string, string] = ['', '-1'];
+    for (let first = true; ; first = false) {
+      const rows = await this.#ask(signal, (client) => replayedAfter(client, run, after, first));
+      for (const { split, row } of rows) yield { split, row: Number(row) };
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < pageOfReplayed) return;
+      after = [last.split, last.row];
+    }
+  }
+
+  async finish(status: RunStatus, { run, epoch, signal }: Context, settled = 0): Promise<void> {
+    const complete = status === 'complete' || status === 'complete-with-rejects';
+    // The run's own signal may be aborted by now. Nobody waits long for a run that did not end well.
+    using patience = deadline(complete ? 60_000 : 10_000, signal, 2_000);
+    const lost = await this.#ask(patience.signal, (client) =>
       inTransaction(client, async () => {
+        const lost = complete ? settled - (await settledRows(client, run)) : 0;
         const { rowCount } = await client.query(
           `UPDATE sluice.run SET status = $3, heartbeat = now(), finished = now() WHERE run = $1 AND epoch = $2`,
-          [run, epoch, status],
+          [run, epoch, lost > 0 ? 'failed' : status],
         );
         if (rowCount === 0) throw takenOver(run);
-        if (status === 'complete' || status === 'complete-with-rejects') await compact(client, run);
+        if (complete && lost <= 0) await compact(client, run);
+        return lost;
       }),
     );
+    if (lost > 0) throw settledLost(run, lost);
   }
 
   async runs(signal: AbortSignal): Promise<readonly RunRecord[]> {
@@ -134,6 +157,7 @@ FROM sluice.run r ORDER BY started DESC, run DESC`,
         status: row.status,
         epoch: row.epoch,
         holder: { name: row.holder, since: row.held_since, heartbeat: row.heartbeat },
+        alive: row.status === 'running' && row.fresh,
         startedAt: row.started,
         endedAt: row.finished ?? undefined,
         rows: Number(row.rows),
@@ -170,8 +194,9 @@ async function rejectsAfter(client: pg.Client, run: string, after: readonly [str
     column: string | null;
     reason: string;
     record: string | null;
+    csv: string | null;
   }>(
-    `SELECT split, "row", code, "column", reason, record::text AS record FROM sluice.reject
+    `SELECT split, "row", code, "column", reason, record::text AS record, csv::text AS csv FROM sluice.reject
 WHERE run = $1 AND (split COLLATE "C", "row") > ($2 COLLATE "C", $3::bigint)
 ORDER BY split COLLATE "C", "row" LIMIT ${pageOfRejects}`,
     [run, ...after],
@@ -179,8 +204,22 @@ ORDER BY split COLLATE "C", "row" LIMIT ${pageOfRejects}`,
   return rows;
 }
 
+/** The first look waits for batches on their way, such as those of a replay whose process has just died. */
+async function replayedAfter(client: pg.Client, run: string, after: readonly [string, string], first: boolean) {
+  if ((await inspectLedger(client, await readSession(client))) === 'missing') return [];
+  return await inTransaction(client, async () => {
+    if (first) await client.query('LOCK TABLE sluice.replayed IN SHARE MODE');
+    const { rows } = await client.query<{ split: string; row: string }>(
+      `SELECT split, "row" FROM sluice.replayed WHERE run = $1 AND (split COLLATE "C", "row") > ($2 COLLATE "C", $3::bigint)
+ORDER BY split COLLATE "C", "row" LIMIT ${pageOfReplayed}`,
+      [run, ...after],
+    );
+    return rows;
+  });
+}
+
 async function inTransaction<Result>(client: pg.Client, work: () => Promise<Result>): Promise<Result> {
-  await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+  await client.query(beginShort);
   try {
     const result = await work();
     await client.query('COMMIT');
@@ -315,6 +354,15 @@ async function checkpointOf(client: pg.Client, row: RunRow, resumed: boolean): P
   };
 }
 
+async function settledRows(client: pg.Client, run: string): Promise<number> {
+  const { rows } = await client.query<{ rows: string }>(
+    `SELECT coalesce((SELECT sum(rows) FROM sluice.span WHERE run = $1), 0)
+  + coalesce((SELECT sum((s ->> 'rows')::bigint) FROM sluice.run, json_array_elements(compacted) s WHERE run = $1), 0) AS rows`,
+    [run],
+  );
+  return Number(rows[0]?.rows);
+}
+
 /** The spans of a complete run are one range a split: its row then says it all. */
 async function compact(client: pg.Client, run: string): Promise<void> {
   const { rowCount } = await client.query(
@@ -349,6 +397,13 @@ function held({ run, holder, held_since, heartbeat }: RunRow): SinkError {
   return new SinkError(
     'job-held',
     `this job is being run by ${holder} since ${held_since.toISOString()} (run ${run}, last heard of ${heartbeat.toISOString()}): wait for it, with --wait, or stop it`,
+  );
+}
+
+function settledLost(run: string, rows: number): SinkError {
+  return new SinkError(
+    'settled-lost',
+    `${rows} rows of run ${run} were confirmed by the server and are gone: it crashed while synchronous_commit was off, or a standby took over that had not received them. Resume the run: it writes them again`,
   );
 }
 

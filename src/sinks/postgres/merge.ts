@@ -7,6 +7,8 @@ export interface MergeCounts {
   readonly written: number;
   readonly unchanged: number;
   readonly duplicate: number;
+  /** Of the unchanged: new when the join looked, and yet not inserted. */
+  readonly passed: number;
 }
 
 /**
@@ -36,7 +38,8 @@ export function stage(name: string, columns: readonly TargetColumn[], target: Ta
 }
 
 /**
- * Moves the staged rows into the target. Of each key the last row counts. Rows the target holds already in this form
+ * Moves the staged rows into the target. Of each key the last row counts, or, where rows that are there stay, the first.
+ * Rows the target holds already in this form
  * are found by a join and touched no further: ON CONFLICT ... WHERE alone would lock each of them and log that.
  * Its answer is read by `mergeCounts`.
  */
@@ -46,7 +49,7 @@ export function merge(name: string, columns: readonly TargetColumn[], target: Ta
   const isKey = new Set(target.key);
   const settable = columns.filter((column) => !isKey.has(column.name) && column.identity !== 'always');
   const updates = target.mode === 'upsert' && settable.length > 0;
-  const same = updates ? settable.map(sameValue).join(' AND ') : 'true';
+  const same = updates ? `${image('t', settable)} OPERATOR(pg_catalog.*=) ${image('s', settable)}` : 'true';
   const action = updates
     ? `DO UPDATE SET ${settable.map(({ name: column }) => `${quoteIdentifier(column)} = EXCLUDED.${quoteIdentifier(column)}`).join(', ')}`
     : 'DO NOTHING';
@@ -56,7 +59,7 @@ export function merge(name: string, columns: readonly TargetColumn[], target: Ta
     text: `WITH latest AS MATERIALIZED (
   SELECT DISTINCT ON (${order}) ${names.map((column) => `s.${column}`).join(', ')}, t.ctid IS NOT NULL AND ${same} AS sluice_same
   FROM ${name} s LEFT JOIN ${target.quotedName} t ON ${keys.map((key) => `t.${key} = s.${key}`).join(' AND ')}
-  ORDER BY ${order}, s.ctid DESC
+  ORDER BY ${order}, s.ctid ${target.mode === 'ignore' ? 'ASC' : 'DESC'}
 ), merged AS (
   INSERT INTO ${target.quotedName} (${names.join(', ')})${overriding}
   SELECT ${names.join(', ')} FROM latest WHERE NOT sluice_same ORDER BY ${keys.join(', ')}
@@ -67,28 +70,22 @@ SELECT (SELECT count(*) FROM merged), count(*), count(*) FILTER (WHERE sluice_sa
   };
 }
 
-/** Types whose own equality tells every two values apart that a reader would. The others are compared as text. */
-const comparable = new Set(
-  `bool int2 int4 int8 oid float4 float8 numeric money date time timetz timestamp timestamptz uuid bytea jsonb
-   inet cidr macaddr macaddr8 bit varbit name char pg_lsn int4range int8range numrange daterange tsrange tstzrange`.split(
-    /\s+/,
-  ),
-);
-const collatable = new Set(['text', 'varchar', 'bpchar']);
-
 /**
- * Whether a staged value is the one the target has. Texts are compared by their bytes, for a collation may hold `A` and
- * `a` for equal; json, xml and point have no equality, and that of box or interval would hold different values for equal.
+ * Rows are compared as they are stored, as REFRESH MATERIALIZED VIEW CONCURRENTLY does it: the types' own equality holds
+ * numeric 1.1 and 1.10 for equal, 0 and -0, texts a collation takes for the same, and some types (json, xml) have none.
+ * The cast makes a record of the row before the operator is resolved, which else would go column by column.
  */
-function sameValue({ name, baseType, category }: TargetColumn): string {
-  const column = quoteIdentifier(name);
-  const element = category === 'A' ? baseType.slice(1) : baseType;
-  const convert = collatable.has(element)
-    ? ' COLLATE "C"'
-    : comparable.has(element) || category === 'E'
-      ? ''
-      : '::text';
-  return `t.${column}${convert} IS NOT DISTINCT FROM s.${column}${convert}`;
+function image(table: string, columns: readonly TargetColumn[]): string {
+  return `ROW(${columns.map(({ name }) => `${table}.${quoteIdentifier(name)}`).join(', ')})::record`;
+}
+
+/** How many of the staged keys the target does not have, as of now: what mode ignore passed over must be there. */
+export function missing(name: string, target: Target): Statement {
+  const match = target.key.map(quoteIdentifier).map((key) => `t.${key} = s.${key}`);
+  return {
+    text: `SELECT count(*) FROM ${name} s WHERE NOT EXISTS (SELECT FROM ${target.quotedName} t WHERE ${match.join(' AND ')})`,
+    values: [],
+  };
 }
 
 /**
@@ -99,5 +96,5 @@ export function mergeCounts(answer: Answer | undefined, staged: number, target: 
   const [written = -1, judged = -1, same = -1] = (answer?.rows[0] ?? []).map(Number);
   const due = judged - same;
   if (written < 0 || judged > staged || written > due || (written < due && target.mode === 'upsert')) return undefined;
-  return { written, unchanged: judged - written, duplicate: staged - judged };
+  return { written, unchanged: judged - written, duplicate: staged - judged, passed: due - written };
 }

@@ -3,6 +3,7 @@ import pg from 'pg';
 import pgpass from 'pgpass';
 import { SinkError, SluiceError } from '../../errors.js';
 import { type Address, describeServer } from './address.js';
+import { type CancelKey, requestCancel } from './cancel.js';
 import { asConnectionLost, codeOf } from './errors.js';
 import { type Encryption, encryptions, mayFallBack } from './tls.js';
 
@@ -11,6 +12,8 @@ export interface Lease {
   readonly client: pg.Client;
   /** Why the connection is no more, once it is: set before a query on it fails because of that. */
   readonly lost: Error | undefined;
+  /** Asks the server to end what the connection is at. Resolves when that was passed on, or could not be within half a second. */
+  cancel(): Promise<void>;
   /** Gives it back, for others to use unless it is broken, lost or left within a transaction. A second call does nothing. */
   release(broken?: Error): void;
 }
@@ -24,8 +27,13 @@ export interface Pool extends AsyncDisposable {
 /** How long closing waits for the server's side before it just hangs up. */
 const farewell = 2000;
 
+const cancelTimeout = 500;
+
 interface Connection {
   readonly client: pg.Client;
+  readonly ssl: Encryption;
+  /** Told by the server; RDS Proxy and its like may have none. */
+  key: CancelKey | undefined;
   lost: Error | undefined;
 }
 
@@ -56,6 +64,10 @@ class ConnectionPool implements Pool {
       client: connection.client,
       get lost() {
         return connection.lost;
+      },
+      cancel: async () => {
+        if (connection.key === undefined || connection.lost !== undefined) return;
+        await requestCancel(this.#address, connection.ssl, connection.key, AbortSignal.timeout(cancelTimeout));
       },
       release: (broken) => {
         if (released) return;
@@ -119,7 +131,10 @@ class ConnectionPool implements Pool {
       options: address.options,
       keepAlive: true,
     });
-    const connection: Connection = { client, lost: undefined };
+    const connection: Connection = { client, ssl, key: undefined, lost: undefined };
+    client.connection.on('backendKeyData', ({ processID, secretKey }: CancelKey) => {
+      connection.key = { processID, secretKey };
+    });
     const lose = (error: Error) => {
       connection.lost ??= error;
       this.#all.delete(connection);
@@ -158,7 +173,9 @@ class ConnectionPool implements Pool {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closing.abort(new SluiceError('closed', 'the PostgreSQL sink is closed'));
+    this.#closing.abort(
+      new SluiceError('closed', 'this sink is closed, for it served a load that has ended. Make a sink for each load'),
+    );
     this.#idle.length = 0;
     await Promise.all([...this.#all].map((connection) => this.#close(connection)));
   }

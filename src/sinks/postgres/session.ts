@@ -5,8 +5,8 @@ import type { Statement } from './target.js';
 
 /** How long a ROLLBACK waits for the server before the connection is closed. */
 const graceMs = 2_000;
-/** The same at an abort, which is to stop at once: what was not committed then never will be. */
-const abortGraceMs = 200;
+/** How long an answer is waited for at an abort, once the server was asked to cancel. */
+const abortGraceMs = 500;
 
 /** One connection on which the transactions of a batch are tried, one after another. */
 export class Session {
@@ -25,18 +25,25 @@ export class Session {
     return this.#broken ?? this.#lease.lost;
   }
 
-  /** Submits a flight and waits for it. An abort stops what was not sent, and closes the connection if no answer comes. */
+  /**
+   * Submits a flight and waits for it. An abort stops what was not sent and has the server cancel the rest; the
+   * connection is closed if no answer comes.
+   */
   async run(flight: Flight): Promise<readonly Answer[]> {
     this.#signal.throwIfAborted();
     let timer: NodeJS.Timeout | undefined;
+    let cancelled: Promise<void> | undefined;
     const abort = () => {
       flight.abandon('the load was stopped');
+      cancelled = this.#lease.cancel();
       timer = setTimeout(() => this.#hangUp(), abortGraceMs);
     };
     this.#signal.addEventListener('abort', abort, { once: true });
     try {
       return await this.#client.query(flight).done;
     } finally {
+      // A request still on its way would cancel what comes next.
+      await cancelled;
       clearTimeout(timer);
       this.#signal.removeEventListener('abort', abort);
     }

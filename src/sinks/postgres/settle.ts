@@ -2,12 +2,18 @@ import type { Context, Reject, Span } from '../../contract/index.js';
 import { stringifyJson } from '../../formats/json.js';
 import type { Statement } from './target.js';
 
+type Place = Pick<Reject, 'split' | 'row'>;
+
 /** What a batch's transaction says to the ledger. It must be READ COMMITTED: the fence looks again after it has waited. */
 export interface LedgerStatements {
   /** First of all: waits while a resume takes the run over, then raises SQLSTATE SL001 if it is no longer ours. */
   fence(context: Context): readonly Statement[];
   /** Last before COMMIT: the batch's spans are settled and its rejects kept. */
   settle(spans: readonly Span[], rejects: readonly Reject[], context: Context): readonly Statement[];
+  /** With `settle`: these rejects of `run` are written, and can't be again (23505 in schema sluice). */
+  replayed(run: string, rows: readonly Place[], context: Context): readonly Statement[];
+  /** Gives a row if these spans are settled; nothing to ask where no account is kept. */
+  settled(spans: readonly Span[], context: Context): Statement | undefined;
 }
 
 export const ledgerStatements: LedgerStatements = {
@@ -19,8 +25,8 @@ export const ledgerStatements: LedgerStatements = {
   INSERT INTO sluice.span (run, split, from_row, rows, next)
   SELECT $1::text, * FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::json[])
 )
-INSERT INTO sluice.reject (run, split, "row", code, "column", reason, record)
-SELECT $1::text, * FROM unnest($6::text[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::json[])`,
+INSERT INTO sluice.reject (run, split, "row", code, "column", reason, record, csv)
+SELECT $1::text, * FROM unnest($6::text[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::json[], $12::json[])`,
       values: [
         run,
         spans.map((span) => span.split),
@@ -33,13 +39,33 @@ SELECT $1::text, * FROM unnest($6::text[], $7::bigint[], $8::text[], $9::text[],
         rejects.map((reject) => (reject.column === undefined ? null : storable(reject.column))),
         rejects.map((reject) => storable(reject.reason)),
         rejects.map((reject) => json(reject.record)),
+        rejects.map((reject) => json(reject.csv)),
       ],
     },
   ],
+
+  replayed: (of, rows, { run }) => [
+    {
+      text: `INSERT INTO sluice.replayed (run, by, split, "row")
+SELECT $1::text, $2::text, * FROM unnest($3::text[], $4::bigint[])`,
+      values: [of, run, rows.map(({ split }) => split), rows.map(({ row }) => row)],
+    },
+  ],
+  settled: ([span], { run }) =>
+    span && {
+      // They were settled together, so the first stands for all.
+      text: 'SELECT FROM sluice.span WHERE run = $1 AND split = $2 AND from_row = $3 AND rows = $4',
+      values: [run, span.split, span.from, span.rows],
+    },
 };
 
 /** For a sink that was told to keep no account. */
-export const noLedger: LedgerStatements = { fence: () => [], settle: () => [] };
+export const noLedger: LedgerStatements = {
+  fence: () => [],
+  settle: () => [],
+  settled: () => undefined,
+  replayed: () => [],
+};
 
 function json(value: unknown): string | null {
   return stringifyJson(value) ?? null;

@@ -139,6 +139,19 @@ describe('sslmode', () => {
     expect(await connectedBy('postgres', `sslmode=require&sslrootcert=${file('gone.crt')}`)).toBe('bad-certificate');
   });
 
+  test.each(['disable', 'require'])('with %s a statement under way can be cancelled', async (sslmode) => {
+    const { port } = new URL(server.url);
+    await using pool = createPool(parseAddress(`postgres://postgres@localhost:${port}/postgres?sslmode=${sslmode}`));
+    const lease = await pool.acquire(never);
+    const sleeping = lease.client.query('SELECT pg_sleep(20)').catch((error: unknown) => error);
+    await vi.waitFor(async () => {
+      const { rowCount } = await admin.query(`SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'`);
+      expect(rowCount).toBe(1);
+    });
+    await lease.cancel();
+    expect(await sleeping).toMatchObject({ code: '57014' });
+  });
+
   test('shows a client certificate where one is given', async () => {
     const pair = `sslcert=${file('client.crt')}&sslkey=${file('client.key')}`;
     expect(await connectedBy('certified', `sslmode=require&${pair}`)).toBe(true);

@@ -72,7 +72,7 @@ async function certificate(path: string | undefined, usual: string, option: stri
 }
 
 /** SSLRequest: its own length, then the code 1234.5679 (PostgreSQL's protocol, "SSL Session Encryption"). */
-const sslRequest = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
+export const sslRequest = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
 
 async function offersTls(address: Address, signal: AbortSignal): Promise<boolean> {
   signal.throwIfAborted();

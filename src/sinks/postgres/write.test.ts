@@ -101,7 +101,45 @@ describe.each(inject('postgresServers'))('$name', ({ url }) => {
     expect(result).toEqual({ written: 1, unchanged: 1, duplicate: 1, rejects: [] });
     expect(await rowsOf('SELECT id, note FROM t ORDER BY id')).toEqual([
       [1, 'old'],
-      [2, 'last'],
+      [2, 'first'],
+    ]);
+  });
+
+  test('mode ignore keeps the first of a key whose rows have different fields', async () => {
+    await using to = await writerTo(database, await table('id int primary key, a int, b int'), 'ignore', ['id']);
+    const records = [
+      [1, undefined, 1],
+      [1, 2, 2],
+      [1, undefined, 3],
+    ];
+    const result = await to.writer.write(decodedBatch(['id', 'a', 'b'], records), testContext());
+    expect(result).toMatchObject({ written: 1, rejects: [] });
+    expect(await rowsOf('SELECT * FROM t')).toEqual([[1, null, 1]]);
+  });
+
+  test('a change of the stored form is a change', async () => {
+    const columns = 'id int primary key, n numeric, j jsonb, f float8, a numeric[], x xml, i interval, c text';
+    await using to = await writerTo(database, await table(columns), 'upsert', ['id']);
+    const names = ['id', 'n', 'j', 'f', 'a', 'x', 'i', 'c'];
+    const old = ['1.1', '{"a":1.1}', '0', '{1}', '<a/>', '24:00:00', 'a'];
+    const next = ['1.10', '{"a":1.10}', '-0', '{1.0}', '<a />', '1 day', 'A'];
+    const batch = (rows: string[][]) =>
+      decodedBatch(
+        names,
+        rows.map((row, i) => [String(i), ...row]),
+        { textual: true },
+      );
+    const olds = old.map(() => old);
+    await to.writer.write(batch(olds), testContext());
+    await database.client.query('DELETE FROM ledger.spans');
+    expect(await to.writer.write(batch(olds), testContext())).toMatchObject({ written: 0, unchanged: 7 });
+    const each = old.map((_, i) => old.map((value, k) => (k === i ? next[k]! : value)));
+    expect(await to.writer.write(batch(each), testContext())).toMatchObject({ written: 7, unchanged: 0 });
+    expect(await rowsOf('SELECT n::text, j::text, f::text, a::text FROM t WHERE id < 4 ORDER BY id')).toEqual([
+      ['1.10', '{"a": 1.1}', '0', '{1}'],
+      ['1.1', '{"a": 1.10}', '0', '{1}'],
+      ['1.1', '{"a": 1.1}', '-0', '{1}'],
+      ['1.1', '{"a": 1.1}', '0', '{1.0}'],
     ]);
   });
 
@@ -279,12 +317,15 @@ describe.each(inject('postgresServers'))('$name', ({ url }) => {
     ).toEqual([[1, 1]]);
   });
 
-  test('a trigger that leaves rows out is told, not hidden', async () => {
-    await using to = await writerTo(database, await table('id int'), 'append');
-    await database.client.query(`CREATE OR REPLACE FUNCTION drop_it() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+  test.each(['append', 'upsert', 'ignore'] as const)(
+    'a trigger that leaves rows out is told in mode %s',
+    async (mode) => {
+      await using to = await writerTo(database, await table('id int primary key'), mode, ['id']);
+      await database.client.query(`CREATE OR REPLACE FUNCTION drop_it() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
       CREATE TRIGGER d BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION drop_it()`);
-    const error = await to.writer.write(csvBatch(['id'], '1\n'), testContext()).catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ name: 'NotWritten', code: 'rows-unaccounted' });
-    expect(await rowsOf('SELECT count(*)::int FROM ledger.spans')).toEqual([[0]]);
-  });
+      const error = await to.writer.write(csvBatch(['id'], '1\n'), testContext()).catch((reason: unknown) => reason);
+      expect(error).toMatchObject({ name: 'NotWritten', code: 'rows-unaccounted' });
+      expect(await rowsOf('SELECT count(*)::int FROM ledger.spans')).toEqual([[0]]);
+    },
+  );
 });

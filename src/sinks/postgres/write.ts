@@ -3,21 +3,20 @@ import type { Batch, Context, Refusal, Reject, WriteResult } from '../../contrac
 import { InDoubt, NotWritten, type SluiceError } from '../../errors.js';
 import { CopyFlight, copyStatement, type Payload } from './copy.js';
 import { csvPayload } from './csv-bytes.js';
-import { wasCommitted } from './doubt.js';
+import { type Doubtful, wasCommitted } from './doubt.js';
 import { createEncoder, type Encoder } from './encode.js';
 import { type Copied, isDataError, notWritten } from './failure.js';
 import { type Answer, Flight, isServerError, rowCount, type ServerError, sql } from './flight.js';
 import { createJudge, type Judge } from './judge.js';
-
-import { type MergeCounts, merge, mergeCounts, planning, stage } from './merge.js';
+import { type MergeCounts, merge, mergeCounts, missing, planning, stage } from './merge.js';
 import type { Pool } from './pool.js';
 import { Session } from './session.js';
 import type { LedgerStatements } from './settle.js';
 import { encodeShapes } from './shapes.js';
 import type { Statement, Target, TargetColumn } from './target.js';
 
-/** How long a lost COMMIT is asked after. */
-const patienceMs = 30_000;
+/** How long a lost COMMIT is asked after: as long as a batch is tried again. */
+const patienceMs = 60_000;
 
 /** Rounds of judging and trying again before a batch is given back to be divided. */
 const rounds = 3;
@@ -37,7 +36,7 @@ const currentXid = sql('SELECT pg_current_xact_id()::text');
 /** SQLSTATE of a COPY line that is not what its format says. */
 const badCopyFormat = '22P04';
 
-type Counts = { -readonly [name in keyof MergeCounts]: MergeCounts[name] };
+type Counts = { -readonly [name in keyof Omit<MergeCounts, 'passed'>]: number };
 
 interface Parts {
   readonly pool: Pool;
@@ -136,7 +135,8 @@ class BatchWrite {
     if (accounted !== this.#batch.rows)
       throw new Unaccounted(`${accounted} of ${this.#batch.rows} rows are accounted for`);
     const settle = this.#parts.ledger.settle(this.#batch.spans, rejects, this.#context);
-    await this.#commit(session, settle, opened?.rows[0]?.[0] ?? '');
+    const settled = this.#parts.ledger.settled(this.#batch.spans, this.#context);
+    await this.#commit(session, [...settle, ...this.#replayed()], { xid: opened?.rows[0]?.[0] ?? '', settled });
     return result;
   }
 
@@ -156,8 +156,13 @@ class BatchWrite {
       if (taken !== payload.rows) throw new Unaccounted(`COPY took ${taken} of ${payload.rows} rows`);
       const merged = merges
         ? mergeCounts(answers.at(-1), taken, target)
-        : { written: taken, unchanged: 0, duplicate: 0 };
+        : { written: taken, unchanged: 0, duplicate: 0, passed: 0 };
       if (merged === undefined) throw new Unaccounted(`the merge left out some of ${taken} rows`);
+      if (merged.passed > 0) {
+        const [gone] = await session.run(new Flight([missing(table, target)]));
+        if (gone?.rows[0]?.[0] !== '0')
+          throw new Unaccounted(`${gone?.rows[0]?.[0]} of ${taken} rows were not inserted`);
+      }
       counts.written += merged.written;
       counts.unchanged += merged.unchanged;
       counts.duplicate += merged.duplicate;
@@ -171,7 +176,7 @@ class BatchWrite {
   }
 
   /** Settles and commits. A lost connection leaves the question whether it did, which the server answers. */
-  async #commit(session: Session, settle: readonly Statement[], xid: string): Promise<void> {
+  async #commit(session: Session, settle: readonly Statement[], doubtful: Doubtful): Promise<void> {
     const flight = new Flight([...settle, sql('COMMIT')]);
     try {
       await session.run(flight);
@@ -181,7 +186,8 @@ class BatchWrite {
         // An error of the server came before COMMIT took effect, unless it is the one that ends the session.
         if (isServerError(error) && (await session.rollback(error))) throw error;
         session.close(error);
-        if (!(await wasCommitted(xid, this.#parts.pool, patienceMs, error))) throw error;
+        const { signal } = this.#context;
+        if (!(await wasCommitted(doubtful, this.#parts.pool, patienceMs, signal, error))) throw error;
       }
     }
     // COMMIT of a transaction that failed answers ROLLBACK.
@@ -207,6 +213,17 @@ class BatchWrite {
     return asBytes;
   }
 
+  /** Of rejects of an earlier run, those that are settled with this batch for good. */
+  #replayed(): readonly Statement[] {
+    const { replayOf, rows, duplicates } = this.#batch;
+    if (replayOf === undefined) return [];
+    const written = Array.from({ length: rows }, (_, row) => row).filter(
+      (row) => !this.#rejects.has(row) && !duplicates.has(row),
+    );
+    const places = written.map((row) => this.#batch.origin(row));
+    return places.length === 0 ? [] : this.#parts.ledger.replayed(replayOf, places, this.#context);
+  }
+
   #givenBefore(): number {
     let count = 0;
     for (const row of this.#batch.duplicates) if (!this.#rejects.has(row)) count++;
@@ -226,7 +243,13 @@ class BatchWrite {
     if (error instanceof Unaccounted)
       return new NotWritten(
         'rows-unaccounted',
-        `nothing of the batch was written: ${error.message}. A trigger or a rule on ${this.#parts.target.quotedName} that leaves rows out would do this; Sluice can't load through one`,
+        `nothing of the batch was written: ${error.message}. A trigger, a rule or a row-level policy on ${this.#parts.target.quotedName} that leaves rows out would do this; Sluice can't load through one`,
+        { cause: error },
+      );
+    if (isServerError(error) && error.schema === 'sluice' && error.table === 'replayed')
+      return new NotWritten(
+        'replayed-meanwhile',
+        'some of these rejects have just been written by another replay, and nothing of this batch was: start the replay again, and it will pass them over',
         { cause: error },
       );
     if (error instanceof RowsRefused) return notWritten(error.cause, lost, error.copied);

@@ -1,22 +1,24 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { SourceError } from '../../errors.js';
 import type { ByteStream } from '../../formats/bytes.js';
+import type { BufferPool } from './buffer-pool.js';
 import { fileError } from './paths.js';
 
-const step = 256 * 1024;
+/** Bytes of a read, and of a pool's buffers. */
+export const step = 256 * 1024;
 
 /**
- * A file's bytes in buffers of 256 KiB, one read ahead of the consumer. Throws SourceError when the file turns out
+ * A file's bytes in the pool's buffers, one read ahead of the consumer. Throws SourceError when the file turns out
  * shorter than `size`, which is what it had when the load began; a pipe has no size, and can't seek.
  */
-export function fileBytes(path: string, size: number | undefined, signal: AbortSignal): ByteStream {
+export function fileBytes(path: string, size: number | undefined, pool: BufferPool, signal: AbortSignal): ByteStream {
   let position = 0;
 
   async function* read(): AsyncGenerator<Buffer, void> {
     const file = await openFile(path);
     let ahead: { at: number; bytes: Promise<Buffer> } | undefined;
     const readAt = (at: number) => {
-      const bytes = readStep(file, size === undefined ? null : at);
+      const bytes = readStep(file, size === undefined ? null : at, pool);
       // Whoever awaits it gets the error; when nobody does, it must not end the process.
       bytes.catch(() => {});
       return { at, bytes };
@@ -75,12 +77,14 @@ async function openFile(path: string): Promise<FileHandle> {
   }
 }
 
-async function readStep(file: FileHandle, at: number | null): Promise<Buffer> {
-  // Not from the pool, and not cleared: it is filled at once, and handed on to be kept.
-  const buffer = Buffer.allocUnsafeSlow(step);
+async function readStep(file: FileHandle, at: number | null, pool: BufferPool): Promise<Buffer> {
+  const buffer = pool.take();
   const { bytesRead } = await file.read(buffer, 0, step, at);
+  if (bytesRead >= step / 2) return buffer.subarray(0, bytesRead);
   // A pipe gives little at a time; that must not hold the whole buffer.
-  return bytesRead < step / 2 ? Buffer.from(buffer.subarray(0, bytesRead)) : buffer.subarray(0, bytesRead);
+  const little = Buffer.from(buffer.subarray(0, bytesRead));
+  pool.giveBack(buffer);
+  return little;
 }
 
 function shrank(path: string, end: number, expected: number): SourceError {

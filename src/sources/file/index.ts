@@ -3,7 +3,8 @@ import { ConfigError, SourceError } from '../../errors.js';
 import type { ByteStream } from '../../formats/bytes.js';
 import { readCsv, readCsvFields } from '../../formats/csv.js';
 import { readNdjson } from '../../formats/ndjson.js';
-import { fileBytes, standardInputBytes } from './file-bytes.js';
+import { BufferPool } from './buffer-pool.js';
+import { fileBytes, standardInputBytes, step } from './file-bytes.js';
 import { fingerprintOf } from './fingerprint.js';
 import { gunzipped } from './gunzip.js';
 import { type FileOptions, fileOptions } from './options.js';
@@ -34,11 +35,13 @@ export function file(options: FileOptions): Source {
   };
   for (const given of paths) if (!isPattern(given)) check(given);
 
+  const pool = new BufferPool(step);
+
   async function fieldsOf(split: Split, signal: AbortSignal): Promise<readonly string[] | undefined> {
     const kind = formatOf(split.id, format);
     if (kind.format === 'ndjson') return undefined;
     const delimiter = dialect.delimiter ?? kind.delimiter;
-    const bytes = await openBytes(split, gzip, signal);
+    const bytes = await openBytes(split, gzip, pool, signal);
     const fields = await readCsvFields(bytes, { ...dialect, delimiter, split: split.id });
     if (fields && !dialect.delimiter && !dialect.fields) checkDelimiter(split.id, fields);
     return fields;
@@ -47,6 +50,7 @@ export function file(options: FileOptions): Source {
   return {
     name: 'file',
     identity: identityOf(paths, { format, ...dialect }),
+    once: paths.includes(standardInput),
 
     async *splits({ signal }: ReadContext): AsyncGenerator<Split> {
       const files = await findFiles(paths, gzip);
@@ -63,7 +67,7 @@ export function file(options: FileOptions): Source {
 
     async *read(split: Split, from: ResumePoint | undefined, context: ReadContext): AsyncGenerator<Chunk> {
       const { signal } = context;
-      const bytes = await openBytes(split, gzip, signal);
+      const bytes = await openBytes(split, gzip, pool, signal);
       const kind = formatOf(split.id, format);
       const delimiter = dialect.delimiter ?? kind.delimiter;
       const chunks =
@@ -79,7 +83,7 @@ export function file(options: FileOptions): Source {
       for await (const chunk of chunks) {
         if (chunk.kind === 'csv' && !dialect.delimiter && !dialect.fields)
           checkDelimiter(split.id, chunk.layout.fields);
-        yield chunk;
+        yield recycled(chunk, pool);
         // What was decompressed ahead does not come from the file, whose reading ends by the signal itself.
         signal.throwIfAborted();
       }
@@ -107,11 +111,22 @@ function checkDelimiter(path: string, fields: readonly string[]): void {
   );
 }
 
-async function openBytes(split: Split, gzip: boolean | undefined, signal: AbortSignal): Promise<ByteStream> {
+/** A chunk that lies in one of the pool's buffers gives it back in the end; no other chunk lies in the same one. */
+function recycled(chunk: Chunk, pool: BufferPool): Chunk {
+  if (chunk.kind !== 'csv' || !pool.lent(chunk.data)) return chunk;
+  return { ...chunk, release: () => pool.giveBack(chunk.data) };
+}
+
+async function openBytes(
+  split: Split,
+  gzip: boolean | undefined,
+  pool: BufferPool,
+  signal: AbortSignal,
+): Promise<ByteStream> {
   if (split.id === standardInput) return gunzipped(standardInputBytes(signal), gzip, 'standard input');
   const found = await lookAt(split.id, gzip);
   const size = found.size === undefined ? undefined : Math.max(found.size, split.bytes ?? 0);
-  return gunzipped(fileBytes(split.id, size, signal), found.gzip, split.id);
+  return gunzipped(fileBytes(split.id, size, pool, signal), found.gzip, split.id);
 }
 
 interface Format {

@@ -34,6 +34,7 @@ export const fileOptions = z
     if (delimiter === quote) refuse('delimiter', 'must not be the quote');
     if (options.null?.includes(quote)) refuse('null', 'must not hold the quote');
     if (delimiter !== undefined && options.null?.includes(delimiter)) refuse('null', 'must not hold the delimiter');
-  });
+  })
+  .describe('records of files or standard input: CSV or lines of JSON, plain or gzip');
 
 export type FileOptions = z.input<typeof fileOptions>;

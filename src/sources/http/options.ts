@@ -108,19 +108,21 @@ const retries = z
   .describe('network errors, 408, 429, 5xx and unreadable bodies are tried again');
 
 /** Every option of the `http` source: its type, its default and its help. */
-export const httpOptions = z.strictObject({
-  url: z.url({ protocol: /^https?$/ }).describe('address of the listing, its own query included'),
-  method: z.enum(['GET', 'POST']).default('GET').describe('how the listing is asked for'),
-  body: z.json().optional().describe('sent as JSON with each POST'),
-  headers: z.record(z.string(), z.string()).default({}).describe('sent with each request'),
-  auth: auth.optional().describe('how requests are authorized'),
-  items: z.string().min(1).default('$').describe('path of the list of records in the body; $ is the body itself'),
-  pagination: pagination.prefault({ style: 'none' }).describe('how the listing is cut into pages'),
-  parallel: z.int().min(1).max(256).default(4).describe('requests in flight at most; pages and offsets use it'),
-  timeout: z.number().positive().default(30).describe('seconds for one try of a request, its body included'),
-  retries,
-  rateLimit: z.number().positive().optional().describe('requests a second at most, retries included'),
-});
+export const httpOptions = z
+  .strictObject({
+    url: z.url({ protocol: /^https?$/ }).describe('address of the listing, its own query included'),
+    method: z.enum(['GET', 'POST']).default('GET').describe('how the listing is asked for'),
+    body: z.json().optional().describe('sent as JSON with each POST'),
+    headers: z.record(z.string(), z.string()).default({}).describe('sent with each request'),
+    auth: auth.optional().describe('how requests are authorized'),
+    items: z.string().min(1).default('$').describe('path of the list of records in the body; $ is the body itself'),
+    pagination: pagination.prefault({ style: 'none' }).describe('how the listing is cut into pages'),
+    parallel: z.int().min(1).max(256).default(4).describe('requests in flight at most; pages and offsets use it'),
+    timeout: z.number().positive().default(30).describe('seconds for one try of a request, its body included'),
+    retries,
+    rateLimit: z.number().positive().optional().describe('requests a second at most, retries included'),
+  })
+  .describe('records of an HTTP API, all its pages');
 
 export type HttpOptions = z.input<typeof httpOptions>;
 /** The options with their defaults in place. */

@@ -30,6 +30,8 @@ export function iterable(
   return {
     name: 'iterable',
     identity: `iterable:${name}`,
+    // Arrays and sets begin anew each time; what is its own iterator, or can't be looked into, does not.
+    once: !(Array.isArray(records) || records instanceof Set),
 
     async *splits(): AsyncGenerator<Split> {
       yield Array.isArray(records) && !records.some(Array.isArray) ? { id: name, rows: records.length } : { id: name };

@@ -7,6 +7,8 @@ export interface Line extends AsyncDisposable {
   onSent: (data: Buffer) => boolean;
   /** Called with all that the server sends; returns false to cut the line before it is passed on. */
   onAnswer: (data: Buffer) => boolean;
+  /** Nothing passes any more, and nobody is told. */
+  frozen: boolean;
 }
 
 export async function lineTo(target: string): Promise<Line> {
@@ -22,6 +24,7 @@ export async function lineTo(target: string): Promise<Line> {
     }
     const pass = (from: Socket, to: Socket, allowed: (data: Buffer) => boolean) =>
       from.on('data', (data: Buffer) => {
+        if (line.frozen) return;
         if (allowed(data)) {
           to.write(data);
           return;
@@ -42,6 +45,7 @@ export async function lineTo(target: string): Promise<Line> {
     url: url.href,
     onSent: () => true,
     onAnswer: () => true,
+    frozen: false,
     async [Symbol.asyncDispose]() {
       for (const socket of open) socket.destroy();
       await new Promise((resolve) => server.close(resolve));

@@ -6,7 +6,7 @@ import type { LedgerStatements } from '../../../src/sinks/postgres/settle.js';
 import type { Mode, Target } from '../../../src/sinks/postgres/target.js';
 import { createWriter, type Writer } from '../../../src/sinks/postgres/write.js';
 
-/** A pool as small as one can be: it keeps idle connections, and closes broken ones. */
+/** A pool as small as one can be: it keeps idle connections, closes broken ones, and can't cancel. */
 export function smallPool(url: string): Pool & { readonly broken: Error[]; readonly made: pg.Client[] } {
   const idle: { client: pg.Client; lost: Error | undefined }[] = [];
   const made: pg.Client[] = [];
@@ -39,6 +39,7 @@ export function smallPool(url: string): Pool & { readonly broken: Error[]; reado
         get lost() {
           return taken.lost;
         },
+        cancel: async () => {},
         release(error) {
           if (error === undefined) {
             idle.push(taken);
@@ -67,6 +68,7 @@ async function smallLedger(client: pg.Client): Promise<LedgerStatements> {
       { text: 'SELECT pg_advisory_xact_lock_shared(hashtext($1))', values: [job] },
       { text: 'SELECT 1 / count(*) FROM ledger.epochs WHERE job = $1 AND epoch = $2', values: [job, epoch] },
     ],
+    replayed: () => [],
     settle: (spans, rejects) => [
       {
         text: `WITH s AS (
@@ -86,6 +88,11 @@ async function smallLedger(client: pg.Client): Promise<LedgerStatements> {
         ],
       },
     ],
+    settled: ([span]) =>
+      span && {
+        text: 'SELECT FROM ledger.spans WHERE split = $1 AND from_row = $2 AND rows = $3',
+        values: [span.split, span.from, span.rows],
+      },
   };
 }
 

@@ -1,0 +1,88 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { ConfigError } from '../../errors.js';
+import { jobFromFlags, type LoadFlags, override } from '../../job/flags.js';
+import type { Job } from '../../job/job.js';
+import type { ReplayOptions } from '../../sources/rejects/index.js';
+import { type RunSettings, runJob } from './run-job.js';
+import type { Terminal } from './terminal.js';
+
+/** The flags of `sluice replay`; as typed. */
+export interface ReplayFlags extends LoadFlags {
+  /** A mended rejects file. */
+  readonly from?: string;
+  /** The job file of the run. */
+  readonly job?: string;
+}
+
+/** `sluice replay RUN [SINK]`. */
+export async function replayCommand(
+  run: string,
+  sink: string | undefined,
+  flags: ReplayFlags,
+  settings: RunSettings,
+  terminal: Terminal,
+): Promise<number> {
+  const options = await findRejects(run, flags.from);
+  if (options.path !== undefined && settings.runDir !== undefined) refuseFolder(options.path, settings.runDir);
+  const job = await jobOf(sink, flags);
+  return runJob({ ...job, source: { name: 'rejects', options } }, settings, terminal, {});
+}
+
+/** A run's folder has its name and its rejects; of a run that is only named the ledger has them. */
+async function findRejects(run: string, from: string | undefined): Promise<ReplayOptions> {
+  const report = await readReport(run);
+  if (report === undefined) return { run, ...(from !== undefined && { path: from }) };
+  // What a replay rejected again is still a reject of the run it replayed.
+  const replayed = /^replay of (.+)$/.exec(report.source)?.[1];
+  return { run: replayed ?? report.run, path: from ?? join(run, 'rejects.ndjson') };
+}
+
+/** Undefined when there is no such folder. */
+async function readReport(folder: string): Promise<{ run: string; source: string } | undefined> {
+  const path = join(folder, 'report.json');
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    if (!/[/\\]/.test(folder)) return undefined;
+    throw new ConfigError(
+      'no-report',
+      `${path} can't be read: give the folder of a run that has ended, or the run's name and SINK`,
+      {
+        cause,
+      },
+    );
+  }
+  const report: unknown = JSON.parse(text);
+  if (typeof report === 'object' && report !== null && 'run' in report && 'source' in report) {
+    const { run, source } = report;
+    if (typeof run === 'string' && typeof source === 'string') return { run, source };
+  }
+  throw new ConfigError('no-report', `${path} is not the report of a run`);
+}
+
+/** What the run was to load into, and how; what it was loaded from has no part in a replay. */
+async function jobOf(sink: string | undefined, flags: ReplayFlags): Promise<Job> {
+  const { from: _, job: path, ...loadFlags } = flags;
+  if (sink !== undefined && path === undefined) return await jobFromFlags('-', sink, loadFlags);
+  if (sink !== undefined || path === undefined)
+    throw new ConfigError(
+      'bad-usage',
+      'give the job of the run: --job job.yaml, or SINK with the flags it was loaded with (--table, --mode, --key, --columns)',
+    );
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new ConfigError('no-job-file', `The job file ${path} can't be read.`, { cause });
+  });
+  const { readJob } = await import('../../job/file.js');
+  return override(await readJob(text, path, process.env), loadFlags);
+}
+
+/** A run begins with a new rejects file in its folder. */
+function refuseFolder(path: string, runDir: string): void {
+  if (resolve(path) !== join(resolve(runDir), 'rejects.ndjson')) return;
+  throw new ConfigError(
+    'bad-usage',
+    `--run-dir ${dirname(path)} holds the rejects that are to be replayed, and a run writes its own there: name another folder`,
+  );
+}

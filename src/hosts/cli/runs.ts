@@ -1,0 +1,102 @@
+import type { Checkpoint, Ledger, Reject, RunRecord } from '../../contract/index.js';
+import { ConfigError, SinkError } from '../../errors.js';
+import { ledgers } from '../../registry.js';
+import { exitCodes } from './exit-code.js';
+import { describeRun, listed, tableOfRuns } from './runs-table.js';
+import { watchSignals } from './signals.js';
+import type { Terminal } from './terminal.js';
+
+/** Rejects that `sluice runs show` prints. */
+const rejectsShown = 10;
+
+/** `sluice runs [SINK]`. */
+export async function listRuns(sink: string | undefined, json: boolean, terminal: Terminal): Promise<number> {
+  return await withLedger(sink, terminal, async (ledger, signal) => {
+    const runs = await ledger.runs(signal);
+    terminal.print(json ? JSON.stringify(runs.map(listed)) : tableOfRuns(runs, new Date()));
+  });
+}
+
+/** `sluice runs show RUN [SINK]`. */
+export async function showRun(
+  name: string,
+  sink: string | undefined,
+  json: boolean,
+  terminal: Terminal,
+): Promise<number> {
+  return await withLedger(sink, terminal, async (ledger, signal) => {
+    const { record, checkpoint } = await find(ledger, name, signal);
+    const rejects: Reject[] = [];
+    for await (const reject of ledger.rejects(name, signal)) {
+      if (rejects.push(reject) === rejectsShown) break;
+    }
+    const shown = { ...listed(record), splits: splitsOf(checkpoint), columns: checkpoint.columns };
+    terminal.print(
+      json
+        ? JSON.stringify({ ...shown, rejects: rejects.map((reject) => ({ ...reject, row: reject.row + 1 })) })
+        : describeRun(record, shown.splits, rejects, new Date()),
+    );
+  });
+}
+
+/** `sluice runs prune [SINK]`. */
+export async function pruneRuns(
+  sink: string | undefined,
+  keep: string,
+  json: boolean,
+  terminal: Terminal,
+): Promise<number> {
+  if (!/^\d{1,9}$/.test(keep)) throw new ConfigError('bad-usage', '--keep: expected a whole number, 0 or more');
+  return await withLedger(sink, terminal, async (ledger, signal) => {
+    const pruned = await ledger.prune(Number(keep), signal);
+    terminal.print(json ? JSON.stringify({ pruned }) : `${pruned} ${pruned === 1 ? 'run' : 'runs'} forgotten`);
+  });
+}
+
+async function withLedger(
+  sink: string | undefined,
+  terminal: Terminal,
+  work: (ledger: Ledger, signal: AbortSignal) => Promise<void>,
+): Promise<number> {
+  const address = addressOf(sink, process.env);
+  terminal.redactor.learn({ address });
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(address)?.[1]?.toLowerCase() ?? '';
+  const open = Object.hasOwn(ledgers, scheme) ? ledgers[scheme] : undefined;
+  if (open === undefined) {
+    const known = Object.keys(ledgers).map((name) => `${name}://`);
+    throw new ConfigError('bad-usage', `SINK: expected an address that begins with ${known.join(' or ')}`);
+  }
+  using interruption = watchSignals((text) => terminal.say(text));
+  await using ledger = (await open())(address);
+  await work(ledger, AbortSignal.any([interruption.drain, interruption.signal]));
+  return exitCodes.complete;
+}
+
+function addressOf(sink: string | undefined, environment: Readonly<Record<string, string | undefined>>): string {
+  if (sink !== undefined && sink !== '') return sink;
+  if (environment.DATABASE_URL) return environment.DATABASE_URL;
+  // The address leaves all out, and the environment fills it in.
+  if (['PGHOST', 'PGPORT', 'PGDATABASE', 'PGUSER'].some((name) => environment[name])) return 'postgres://';
+  throw new ConfigError(
+    'bad-usage',
+    'SINK: give the address of the database, or set DATABASE_URL, or PGHOST and its like',
+  );
+}
+
+async function find(
+  ledger: Ledger,
+  run: string,
+  signal: AbortSignal,
+): Promise<{ record: RunRecord; checkpoint: Checkpoint }> {
+  const record = (await ledger.runs(signal)).find((candidate) => candidate.run === run);
+  const checkpoint = record && (await ledger.find({ job: record.job, resume: { run } }, signal));
+  if (record && checkpoint) return { record, checkpoint };
+  throw new SinkError('no-such-run', `the ledger has no run ${run}: sluice runs lists those it has`);
+}
+
+/** Rows settled of each split. */
+function splitsOf({ spans }: Checkpoint): { split: string; rows: number }[] {
+  const rows = new Map<string, number>();
+  for (const span of spans) rows.set(span.split, (rows.get(span.split) ?? 0) + span.rows);
+  return [...rows].map(([split, count]) => ({ split, rows: count }));
+}
