@@ -16,6 +16,8 @@ export interface Scenario {
 const noConnection = ['connect-failed', 'connection-refused', 'connect-timeout', 'server-starting', 'refused'];
 /** Fenced off: SQLSTATE of the ledger's own. */
 const fenced = 'SL001';
+/** What a loader ends with when rows, its run, or the whole ledger are no longer there. */
+const forgotten = ['settled-lost', fenced, '3F000', '42883', '42P01'];
 
 export const scenarios: readonly Scenario[] = [
   {
@@ -70,6 +72,20 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'forgetful',
+    about: 'a server that crashes and forgets what it had confirmed (synchronous_commit off)',
+    async run(arena) {
+      await using job = await Job.create(arena);
+      await job.query(`ALTER DATABASE ${job.database} SET synchronous_commit = off`);
+      for (const code of noConnection) job.allowedAtStart.add(code);
+      for (const code of forgotten) job.allowed.add(code);
+      await strike(job, ['kill -9 postmaster', 'kill -9 backend'], 'forgetful ');
+      // What the last one had been told may have been forgotten after its end.
+      await job.complete();
+      await job.verify();
+    },
+  },
+  {
     name: 'pair',
     about: 'two loaders of the same job started together',
     async run(arena) {
@@ -111,7 +127,8 @@ async function killAgainAndAgain(job: Job, signal: 'SIGKILL' | 'SIGTERM'): Promi
     const after = random.pick(['birth', 'start', 'start', 'start', 'start', 'first rows', 'first rows', 'first rows']);
     // The next one may come while the last is still dying.
     const atOnce = random.chance(0.5);
-    const loader = job.launch({ wait: true });
+    // What a loader has begun it ends at SIGTERM: of small batches that is not all there is.
+    const loader = job.launch({ wait: true, ...(signal === 'SIGTERM' && { batchRows: random.int(40, 150) }) });
     if (after === 'start') await loader.ready;
     if (after === 'first rows') await job.begun(loader);
     await sleep(moment);
@@ -139,19 +156,19 @@ async function faultyLine(
 type Strike = 'terminate backend' | 'kill -9 backend' | 'kill -9 postmaster' | 'restart';
 
 /** Runs the job to its end while the server is struck again and again. */
-async function strike(job: Job, strikes: readonly [Strike, ...Strike[]]): Promise<void> {
+async function strike(job: Job, strikes: readonly [Strike, ...Strike[]], prefix = ''): Promise<void> {
   const { random, tally, server, faults } = job.arena;
   const own = random.fork();
   let done = false;
   const striking = async () => {
     for (let i = 0; i < faults && !done; i++) {
-      await sleep(own.int(20, 500));
+      await sleep(own.int(20, 300));
       const kind = own.pick(strikes);
-      if (await carryOut[kind](server, own)) tally.inject(kind);
+      if (await carryOut[kind](server, own)) tally.inject(`${prefix}${kind}`);
     }
   };
   // Small batches, so that the load takes its time.
-  const loading = job.complete({ wait: true, batchRows: random.int(50, 300) }).finally(() => {
+  const loading = job.complete({ wait: true, batchRows: random.int(40, 150) }).finally(() => {
     done = true;
   });
   await Promise.all([loading, striking()]);

@@ -147,12 +147,12 @@ class PostgresSink implements Sink {
       // Matched again: what is there now counts, whoever made it.
       const matched = await this.#match(client, intake, session);
       if (matched === undefined) throw await missingTable(client, this.#table, session);
-      const { target } = matched;
+      const target = { ...matched.target, columns: [...matched.target.columns, ...matched.others] };
       this.#key = target.key;
       this.#target = target;
       this.#writer = createWriter({
         pool: this.#pool,
-        target: { ...target, columns: [...target.columns, ...matched.others] },
+        target,
         ledger: this.#wish.ledger ? ledgerStatements : noLedger,
       });
     });
