@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 
 /** This process, so that another on the same host can see whether it still lives, and what in it holds. */
@@ -6,10 +6,11 @@ export function thisHolder(what: string): string {
   return `${hostname()} ${process.pid} ${look(process.pid)?.start ?? '-'} ${what}`;
 }
 
-/** False when the holder was a process of this host that is certainly gone. Of other hosts nothing is known. */
+/** False when the holder was a process of this host that is certainly gone. Of other hosts, and other containers, nothing is known. */
 export function mayBeAlive(holder: string): boolean {
-  const [host, pid, start] = holder.split(' ');
+  const [host, pid, start = '-'] = holder.split(' ');
   if (host !== hostname() || !/^\d+$/.test(pid ?? '')) return true;
+  if (start !== '-' && start.split('/')[1] !== numbering()) return true;
   try {
     process.kill(Number(pid), 0);
   } catch (error) {
@@ -19,16 +20,28 @@ export function mayBeAlive(holder: string): boolean {
   // Dead, with nobody to take note of it, as under a first process of a container that does not mind its children.
   if (found?.state === 'Z' || found?.state === 'X') return false;
   // The number may have been given to another process since.
-  return start === undefined || start === '-' || found?.start === start;
+  return start === '-' || found?.start === start;
 }
 
-/** The state of a process, and when it was started in the kernel's ticks, where /proc tells (proc(5), fields 3 and 22 of stat). */
-function look(pid: number): { readonly state: string | undefined; readonly start: string | undefined } | undefined {
+/**
+ * The state of a process, and when it was started, where /proc tells: in the kernel's ticks (proc(5), fields 3 and 22 of
+ * stat), with the namespace its number belongs to.
+ */
+function look(pid: number): { readonly state: string | undefined; readonly start: string } | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return { state: fields[0], start: fields[19] };
+    return { state: fields[0], start: `${fields[19]}/${numbering()}` };
   } catch {
     return undefined;
+  }
+}
+
+/** Containers may share the host's name, and number their processes each for itself. */
+function numbering(): string {
+  try {
+    return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '';
+  } catch {
+    return '';
   }
 }

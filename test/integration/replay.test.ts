@@ -321,7 +321,7 @@ describe('a replay', () => {
     await writeFile(path, '{"id":1}\n[2]\n');
     const first = await load({ source: file({ path }), sink: into(), runDir: folder });
     const again = load({ source: replay({ run: first.run }), sink: into() });
-    await expect(again).rejects.toMatchObject({ code: 'no-readable-record' });
+    await expect(again).rejects.toMatchObject({ code: 'no-usable-record' });
     const mapped = await load({ source: replay({ run: first.run }), sink: into(), columns: { id: 'id' } });
     expect(mapped).toMatchObject({ status: 'complete-with-rejects', read: 1, rejected: 1 });
   });

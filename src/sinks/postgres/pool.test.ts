@@ -1,4 +1,5 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,6 +44,24 @@ describe.each(inject('postgresServers'))('a pool on $name', ({ url }) => {
     const fourth = await pool.acquire(never);
     expect(pids).not.toContain(await pid(fourth));
   });
+
+  test.runIf(existsSync('/proc/net/tcp'))(
+    'asks whether anybody is there when the server is silent for long',
+    async () => {
+      await using pool = createPool(parseAddress(url));
+      const { stream } = (await pool.acquire(never)).client.connection;
+      const port = stream instanceof Socket ? stream.localPort : undefined;
+      const suffix = `:${port?.toString(16).toUpperCase().padStart(4, '0')}`;
+      const own = (await readFile('/proc/net/tcp', 'utf8'))
+        .split('\n')
+        .map((line) => line.trim().split(/\s+/))
+        .find((fields) => fields[1]?.endsWith(suffix));
+      // Timer 2 is keepalive's; it counts in hundredths of a second.
+      const [timer, left = ''] = own?.[5]?.split(':') ?? [];
+      expect(timer).toBe('02');
+      expect(Number.parseInt(left, 16)).toBeLessThanOrEqual(1_000);
+    },
+  );
 
   test('speaks UTF-8 under the name sluice', async () => {
     await using pool = createPool(parseAddress(url));

@@ -24,15 +24,12 @@ export interface Pool extends AsyncDisposable {
   acquire(signal: AbortSignal): Promise<Lease>;
 }
 
+/** A line that was silent for so long is asked whether anybody is there; 10 s later, at the latest, a query on it fails. Milliseconds. */
+const silence = 10_000;
 /** How long closing waits for the server's side before it just hangs up. */
 const farewell = 2000;
 
 const cancelTimeout = 500;
-/**
- * Idle milliseconds before the system asks whether the other side is still there: a line lost without a word is noticed
- * while an answer is waited for. Not the 2 h most systems have by default; how often it asks then is theirs to say.
- */
-const keepAliveDelay = 10_000;
 
 interface Connection {
   readonly client: pg.Client;
@@ -135,7 +132,7 @@ class ConnectionPool implements Pool {
       enableChannelBinding: address.channelBinding,
       options: address.options,
       keepAlive: true,
-      keepAliveInitialDelayMillis: keepAliveDelay,
+      keepAliveInitialDelayMillis: silence,
     });
     const connection: Connection = { client, ssl, key: undefined, lost: undefined };
     client.connection.on('backendKeyData', ({ processID, secretKey }: CancelKey) => {
