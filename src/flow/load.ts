@@ -13,7 +13,7 @@ import type {
   Verified,
   WriteResult,
 } from '../contract/index.js';
-import { ConfigError, InDoubt, messageOf, SluiceError } from '../errors.js';
+import { ConfigError, messageOf, SluiceError } from '../errors.js';
 import { fixed } from '../gate/fixed.js';
 import { Limiter } from '../gate/limiter.js';
 import { mayBeAlive, thisHolder } from '../ledger/holder.js';
@@ -29,12 +29,13 @@ import { dispatch } from './dispatch.js';
 import { startHeart } from './heartbeat.js';
 import { KeyOrder } from './key-order.js';
 import { LoadError } from './load-error.js';
-import { type ColumnSpec, compileKey } from './mapping.js';
+import { compileKey, describeColumn } from './mapping.js';
 import { checkOptions, type DryRun, type LoadOptions, type Settings } from './options.js';
 import { jobId, type Prepared, prepare, sampleRows } from './prepare.js';
 import { listSplits, readSource } from './reader.js';
+import { TooManyRejects } from './reject-budget.js';
 import { release } from './release.js';
-import { writeReport } from './report.js';
+import { reportOf, writeReport } from './report.js';
 import { refuseChanged, unsettled } from './resume.js';
 import { newRunName } from './run-name.js';
 import { Stop } from './stop.js';
@@ -476,8 +477,20 @@ class Run {
   }
 
   async #end(): Promise<Report> {
-    const { runDir } = this.#options;
-    const report = this.#report();
+    const { source, sink, runDir } = this.#options;
+    const report = reportOf({
+      source,
+      sink,
+      runDir,
+      context: this.#context,
+      tally: this.#tally,
+      status: this.#status(),
+      cause: this.#stop.cause,
+      workers: this.#limiter.limit,
+      verified: this.#verified,
+      rejectsFile: this.#rejects?.whole ? this.#rejects.path : null,
+      startedAt: this.#startedAt,
+    });
     if (runDir !== undefined) await writeReport(report, runDir, this.#context.log);
     this.#context.log.info(report, 'the run has ended');
     if (report.error === null) return report;
@@ -493,72 +506,6 @@ class Run {
     const message = `the figures do not add up (${figures}): this is a fault in Sluice, please report it`;
     this.#stop.halt(new SluiceError('not-reconciled', message), 0);
   }
-
-  #report(): Report {
-    const { source, sink, runDir } = this.#options;
-    const {
-      read,
-      written,
-      unchanged,
-      duplicate,
-      rejectedInAll: rejected,
-      skipped,
-      bytes,
-      seconds,
-      batches,
-      retries,
-      problems,
-    } = this.#tally;
-    const status = this.#status();
-    return {
-      status,
-      run: this.#context.run,
-      job: this.#context.job,
-      source: source.identity,
-      sink: sink.identity,
-      guarantee: sink.traits.guarantee,
-      read,
-      written,
-      unchanged,
-      duplicate,
-      rejected,
-      skipped,
-      bytes,
-      seconds: Math.round(seconds * 1000) / 1000,
-      batches,
-      retries,
-      workers: this.#limiter.limit,
-      problems,
-      ...(this.#verified && { verify: this.#verified }),
-      runDir: runDir ?? null,
-      rejectsFile: this.#rejects?.whole ? this.#rejects.path : null,
-      startedAt: this.#startedAt.toISOString(),
-      endedAt: new Date().toISOString(),
-      error: this.#error(status),
-    };
-  }
-
-  #error(status: RunStatus): Report['error'] {
-    const { cause } = this.#stop;
-    if (cause !== undefined) {
-      const interrupted = status === 'interrupted' && !(cause instanceof InDoubt);
-      const code = interrupted ? 'interrupted' : cause instanceof SluiceError ? cause.code : 'unexpected';
-      return { code, message: messageOf(cause) };
-    }
-    if (status !== 'incomplete') return null;
-    const unproven = this.#tally.problems.filter((problem) => problem.incomplete);
-    const message = `the source could not be proven to have been read whole: ${unproven.map(({ message }) => message).join('; ')}`;
-    return { code: 'incomplete', message };
-  }
-}
-
-class TooManyRejects extends SluiceError {
-  constructor(rejected: number, read: number) {
-    super(
-      'too-many-rejects',
-      `${rejected} of ${read} records read so far were rejected: more than allowed. See the rejects, mend the source or the table, or raise max errors`,
-    );
-  }
 }
 
 async function* noArrivals(): AsyncGenerator<never, void, void> {}
@@ -568,12 +515,4 @@ const silent: Log = { debug() {}, info() {}, warn() {} };
 /** Few workers are given large batches, for each ends in a commit that nothing else fills the wait of. */
 function batchBytes(workers: number): number {
   return Math.min(mostBatchBytes, Math.max(leastBatchBytes, Math.floor(bytesInFlight / workers)));
-}
-
-function describeColumn(column: string, columns: LoadOptions['columns']): string {
-  if (columns === undefined) return column;
-  if (typeof columns === 'function') return 'a function';
-  const spec: ColumnSpec = columns[column] ?? column;
-  if (typeof spec === 'string') return spec;
-  return 'value' in spec ? `the constant ${JSON.stringify(spec.value)}` : (spec.from ?? column);
 }

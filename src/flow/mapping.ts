@@ -304,3 +304,12 @@ export function compileKey(columns: Columns | undefined, key: readonly string[])
     return whole;
   };
 }
+
+/** What a column is read from, for people. */
+export function describeColumn(column: string, columns: Columns | undefined): string {
+  if (columns === undefined) return column;
+  if (typeof columns === 'function') return 'a function';
+  const spec: ColumnSpec = columns[column] ?? column;
+  if (typeof spec === 'string') return spec;
+  return 'value' in spec ? `the constant ${JSON.stringify(spec.value)}` : (spec.from ?? column);
+}

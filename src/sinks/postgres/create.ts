@@ -4,8 +4,8 @@ import { SinkError } from '../../errors.js';
 import { isLosslessNumber } from '../../formats/json.js';
 import { quoteName, type ServerState, type TableName } from './catalog.js';
 import { codeOf } from './errors.js';
-import type { Wish } from './match.js';
 import { quoteIdentifier } from './quote.js';
+import type { Wish } from './target.js';
 
 /** PostgreSQL cuts longer names off, and two columns might become one. */
 const longestName = 63;

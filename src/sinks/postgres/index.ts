@@ -21,12 +21,12 @@ import { createMissing, planCreation, rehearse } from './create.js';
 import { classify } from './errors.js';
 import { PostgresLedger } from './ledger.js';
 import { inspectLedger } from './ledger-tables.js';
-import { type Match, match, missingTable, type Wish } from './match.js';
+import { type Match, match, missingTable } from './match.js';
 import { type PostgresOptions, postgresOptions } from './options.js';
 import { createPool, type Pool } from './pool.js';
 import { ledgerStatements, noLedger } from './settle.js';
 import { describeWrite } from './statements.js';
-import type { Target } from './target.js';
+import type { Target, Wish } from './target.js';
 import { createWriter, type Writer } from './write.js';
 
 export { type PostgresOptions, postgresOptions } from './options.js';

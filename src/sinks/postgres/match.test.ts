@@ -5,7 +5,8 @@ import { type ScratchDatabase, scratchDatabase } from '../../../test/servers/dat
 import type { Intake } from '../../contract/index.js';
 import { SinkError } from '../../errors.js';
 import { parseTableName, readServerState, readTable } from './catalog.js';
-import { type Match, match, missingTable, nearest, type Wish } from './match.js';
+import { type Match, match, missingTable, nearest } from './match.js';
+import type { Wish } from './target.js';
 
 const append: Wish = { mode: 'append', key: [] };
 

@@ -4,14 +4,7 @@ import { SinkError } from '../../errors.js';
 import { type CatalogColumn, quoteName, type ServerState, type Table, type TableName } from './catalog.js';
 import { inferTypes, missingSchema } from './create.js';
 import { quoteIdentifier } from './quote.js';
-import type { Mode, Target, TargetColumn } from './target.js';
-
-/** What the user asked for. */
-export interface Wish {
-  readonly mode: Mode;
-  /** Empty: the primary key, where the mode needs a key. */
-  readonly key: readonly string[];
-}
+import type { Mode, Target, TargetColumn, Wish } from './target.js';
 
 export interface Match {
   /** With the columns of the intake. */
