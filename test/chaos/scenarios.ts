@@ -104,6 +104,15 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'silent',
+    about: 'a loader whose heartbeats are lost while it goes on writing, and another that takes over',
+    async run(arena) {
+      await using job = await Job.create(arena);
+      await takeOverAlive(job);
+      await job.verify();
+    },
+  },
+  {
     name: 'pgbouncer',
     about: 'SIGKILL and terminated backends through pgbouncer in transaction mode',
     ...(pgbouncerInstalled ? {} : { notRun: "Debian's package pgbouncer is not installed" }),
@@ -222,5 +231,23 @@ async function wakeTooLate(job: Job): Promise<void> {
   if (woken.error?.code !== fenced && tooEarly.error !== undefined) {
     throw new ChaosError(`a loader that was taken over ended with ${describe(woken)}`);
   }
+  await job.end(second);
+}
+
+/** The first does not know that it is taken for dead, and holds the run's lock nearly all the time. */
+async function takeOverAlive(job: Job): Promise<void> {
+  const { random, tally } = job.arena;
+  job.allowed.add(fenced);
+  const first = job.launch({ batchRows: random.int(10, 30), workers: 8 });
+  await job.begun(first);
+  const second = job.launch({ wait: true });
+  await second.ready;
+  if (first.hasEnded) return;
+  tally.inject('lost heartbeats');
+  while (!first.hasEnded && !second.hasRun) {
+    await job.query("UPDATE sluice.run SET heartbeat = now() - interval '1 minute' WHERE epoch = 1");
+    await sleep(20);
+  }
+  await job.end(first);
   await job.end(second);
 }

@@ -75,6 +75,28 @@ async function withLedger(url: string): Promise<ScratchDatabase> {
 }
 
 describe.each(inject('postgresServers'))('the ledger on $name', ({ url }) => {
+  test('a take-over that meets the former holder finishing finds the run complete', async () => {
+    await using db = await withLedger(url);
+    await using next = await connect(db.url);
+    const first = await beginRun(db.client, 'first');
+    await settle(db.client, contextOf(first.epoch), [span(0), span(10)]);
+    await db.client.query("UPDATE sluice.run SET heartbeat = now() - interval '1 minute'");
+    const query = next.query.bind(next);
+    let finished = false;
+    Object.assign(next, {
+      query: async (text: string, values?: unknown[]) => {
+        if (text.includes('sluice.lock_key') && !finished) {
+          finished = true;
+          await endRun(db.client, 'complete', contextOf(first.epoch));
+        }
+        return await query(text, values);
+      },
+    });
+    const checkpoint = await beginRun(next, 'next', { resume: 'latest' });
+    expect(checkpoint).toMatchObject({ run: 'r1', epoch: 2, ended: 'complete' });
+    expect(checkpoint.spans).toEqual([{ ...span(0, 20), next: span(10).next }]);
+  });
+
   test('a holder stopped in the middle of its beginning keeps nobody out for long', async () => {
     await using db = await withLedger(url);
     await using stopped = await connect(db.url);

@@ -20,6 +20,8 @@ import { beginShort, inspectLedger, makeLedger } from './ledger-tables.js';
 
 /** A holder whose heartbeat is older than this may be taken over. Milliseconds. */
 const lease = 15_000;
+/** SQLSTATE of a lock that was waited for as long as it may be. */
+const lockNotAvailable = '55P03';
 /** Rejects fetched at once. */
 const pageOfRejects = 1_000;
 /** The same of their places alone. */
@@ -243,10 +245,13 @@ async function begin(client: pg.Client, request: RunRequest): Promise<Checkpoint
   const found = request.resume === 'no' ? undefined : await latest(client, request.job, request.resume);
   if (found === undefined) noRun(request.resume);
   for (const other of running) if (other.fresh && request.mayBeAlive(other.holder)) throw held(other);
+  let taken: RunRow | undefined;
   for (const run of new Set([...running, ...(found ? [found] : [])].map((row) => row.run))) {
-    if (!(await fenceOff(client, run))) return 'busy';
+    const row = await fenceOff(client, run);
+    if (row === 'busy') return 'busy';
+    if (run === found?.run) taken = row;
   }
-  if (found === undefined) {
+  if (taken === undefined) {
     await client.query(
       `INSERT INTO sluice.run (run, job, epoch, status, source, sink, columns, fingerprints, holder)
 VALUES ($1, $2, 1, 'running', $3, $4, $5, $6, $7)`,
@@ -274,29 +279,50 @@ VALUES ($1, $2, 1, 'running', $3, $4, $5, $6, $7)`,
   }
   await client.query(
     `UPDATE sluice.run SET status = 'running', holder = $2, held_since = now(), heartbeat = now(), finished = NULL WHERE run = $1`,
-    [found.run, request.holder],
+    [taken.run, request.holder],
   );
-  return await checkpointOf(client, { ...found, epoch: found.epoch + 1 }, true);
+  return await checkpointOf(client, { ...taken, epoch: taken.epoch + 1 }, true);
 }
 
 /**
  * Raises the epoch of a run under its lock, so that no batch of a former holder commits from now on. Those that are on
- * their way hold the lock: nobody waits for them any more, and they are ended. False when they have not ended yet.
+ * their way hold the lock: nobody waits for them any more, and they are ended. A holder that lives and writes takes the
+ * lock again at once; in the queue for it, we are before him. Resolves to the run as it was left, which is not what it
+ * was before the lock: the former holder may have finished it in between. `busy` when the lock could not be had yet.
  */
-async function fenceOff(client: pg.Client, run: string): Promise<boolean> {
+async function fenceOff(client: pg.Client, run: string): Promise<RunRow | 'busy'> {
   const { rows } = await client.query<{ free: boolean }>(
     'SELECT pg_try_advisory_xact_lock(sluice.lock_key($1)) AS free',
     [run],
   );
   if (rows[0]?.free !== true) {
     await endHolders(client, run);
-    return false;
+    if (!(await queueForLock(client, run))) return 'busy';
   }
+  const { rows: left } = await client.query<RunRow>(`SELECT ${runColumns} FROM sluice.run WHERE run = $1 FOR UPDATE`, [
+    run,
+  ]);
+  const [row] = left;
+  if (row === undefined) return 'busy';
   await client.query(
     `UPDATE sluice.run SET epoch = epoch + 1, status = CASE status WHEN 'running' THEN 'failed' ELSE status END WHERE run = $1`,
     [run],
   );
-  return true;
+  return row;
+}
+
+/** False when its holders have not let go within a moment. */
+async function queueForLock(client: pg.Client, run: string): Promise<boolean> {
+  await client.query('SAVEPOINT queueing; SET LOCAL lock_timeout = 1000');
+  try {
+    await client.query('SELECT pg_advisory_xact_lock(sluice.lock_key($1))', [run]);
+    await client.query('SET LOCAL lock_timeout = 0');
+    return true;
+  } catch (error) {
+    if (codeOf(error) !== lockNotAvailable) throw error;
+    await client.query('ROLLBACK TO SAVEPOINT queueing');
+    return false;
+  }
 }
 
 /** Where the role may not end another's connection, its transaction is waited for. */
