@@ -86,7 +86,8 @@ export interface Comparison {
 /**
  * What an error of `write` asks for.
  * - `retry`: the same batch, after a pause; the fault lies with the connection or the moment.
- * - `throttled`: as retry, and fewer at once.
+ * - `throttled`: as retry; the target has too much to do, which limits that move take as a sign to let fewer at once. The
+ *   fixed one does not move.
  * - `divide`: some row of the batch is at fault: smaller batches tell which.
  * - `fatal`: no batch will fare better.
  */

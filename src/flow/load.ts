@@ -13,7 +13,7 @@ import type {
   Verified,
   WriteResult,
 } from '../contract/index.js';
-import { ConfigError, InDoubt, messageOf, SluiceError } from '../errors.js';
+import { ConfigError, messageOf, SluiceError } from '../errors.js';
 import { fixed } from '../gate/fixed.js';
 import { Limiter } from '../gate/limiter.js';
 import { mayBeAlive, thisHolder } from '../ledger/holder.js';
@@ -29,11 +29,13 @@ import { dispatch } from './dispatch.js';
 import { startHeart } from './heartbeat.js';
 import { KeyOrder } from './key-order.js';
 import { LoadError } from './load-error.js';
-import { type ColumnSpec, compileKey } from './mapping.js';
+import { compileKey, describeColumn } from './mapping.js';
 import { checkOptions, type DryRun, type LoadOptions, type Settings } from './options.js';
 import { jobId, type Prepared, prepare, sampleRows } from './prepare.js';
 import { listSplits, readSource } from './reader.js';
-import { writeReport } from './report.js';
+import { TooManyRejects } from './reject-budget.js';
+import { release } from './release.js';
+import { reportOf, writeReport } from './report.js';
 import { refuseChanged, unsettled } from './resume.js';
 import { newRunName } from './run-name.js';
 import { Stop } from './stop.js';
@@ -60,21 +62,34 @@ const heartbeatEvery = 5_000;
 /**
  * Moves all records of `source` into `sink`; both are disposed at the end, whatever happened.
  * Resolves when every record is accounted for (`complete`, `complete-with-rejects`), or when `drain` asked it to stop
- * (`interrupted`). Throws LoadError otherwise: `failed`, `too-many-rejects`, `incomplete` (the source could not be
- * proven to have been read whole), or `interrupted` by `signal`.
+ * (`interrupted`).
+ * @throws ConfigError when an option is wrong: nothing was read, and there is no report.
+ * @throws LoadError in every other case, with the report, whose status is `failed`, `too-many-rejects`, `incomplete` (the
+ * source could not be proven to have been read whole), or `interrupted` (by `signal`). Its code is that of the error that
+ * ended the run, which is its cause.
  */
 export async function load(options: LoadOptions): Promise<Report> {
-  await using run = new Run(options);
+  const run = await newRun(options);
   return await run.load();
 }
 
 /**
  * Reads a sample of at most 1,000 records, matches it with the target, and says what `load` would do. Nothing is
  * changed. Source and sink are disposed at the end.
+ * @throws ConfigError, SourceError or SinkError as `load` would meet it.
  */
 export async function dryRun(options: LoadOptions): Promise<DryRun> {
-  await using run = new Run(options);
+  const run = await newRun(options);
   return await run.plan();
+}
+
+async function newRun(options: LoadOptions): Promise<Run> {
+  try {
+    return new Run(options, checkOptions(options));
+  } catch (error) {
+    await release(undefined, options.source, options.sink);
+    throw error;
+  }
 }
 
 /** One load from its first record to its report. */
@@ -92,15 +107,19 @@ class Run {
   readonly #startedAt = new Date();
   #limiter: Limiter;
   #rejects: RejectFile | undefined;
+  /** What is being read; to be ended even where nobody came to take it. */
+  #arrivals: AsyncGenerator<Arrival, void, void> | undefined;
+  /** onProgress has thrown. */
+  #mute = false;
   /** Reading was ended before the source had. */
   #cutShort = false;
   readonly #verification: Verification | undefined;
   #verified: Verified | undefined;
   #readAgain: () => AsyncIterable<Arrival> = noArrivals;
 
-  constructor(options: LoadOptions) {
+  constructor(options: LoadOptions, settings: Settings) {
     this.#options = options;
-    this.#settings = checkOptions(options);
+    this.#settings = settings;
     this.#verification = Verification.of(options.verify ?? 'none', options.source, options.sink);
     this.#stop = new Stop(options.signal, options.drain);
     this.#limiter = new Limiter(fixed(this.#settings.workers));
@@ -114,9 +133,7 @@ class Run {
   }
 
   async load(): Promise<Report> {
-    const { onProgress } = this.#options;
-    const progress = () => onProgress?.(this.#tally.snapshot(this.#limiter.inFlight, this.#limiter.limit));
-    const ticking = setInterval(progress, progressEvery);
+    const ticking = setInterval(() => this.#show(), progressEvery);
     try {
       await this.#openRunFolder();
       await this.#move();
@@ -126,14 +143,22 @@ class Run {
       clearInterval(ticking);
       await this.#rejects?.[Symbol.asyncDispose]();
     }
-    progress();
+    await this.#close();
+    this.#show();
     return await this.#end();
   }
 
   async plan(): Promise<DryRun> {
+    try {
+      return await this.#plan();
+    } finally {
+      await this.#close();
+    }
+  }
+
+  async #plan(): Promise<DryRun> {
     const { source, sink, columns } = this.#options;
     const { sampled, plan } = await this.#prepare();
-    this.#stop.endReading();
     return {
       job: this.#context.job,
       source: source.identity,
@@ -144,6 +169,29 @@ class Run {
       statements: plan.statements,
       notes: plan.notes,
     };
+  }
+
+  #show(): void {
+    const { onProgress } = this.#options;
+    if (onProgress === undefined || this.#mute) return;
+    try {
+      onProgress(this.#tally.snapshot(this.#limiter.inFlight, this.#limiter.limit));
+    } catch (error) {
+      this.#mute = true;
+      this.#context.log.warn({ error: String(error) }, 'onProgress threw, and is not called any more');
+    }
+  }
+
+  /** What fails here can't undo what was committed: it is a problem of the report. */
+  async #close(): Promise<void> {
+    this.#stop.endReading();
+    const { source, sink } = this.#options;
+    for (const error of await release(this.#arrivals, source, sink)) {
+      const message = `the source or the sink could not be closed: ${messageOf(error)}`;
+      this.#tally.problem({ name: 'close-failed', message, incomplete: false });
+      this.#context.log.warn({ error: String(error) }, message);
+    }
+    this.#stop[Symbol.dispose]();
   }
 
   /** Reads, writes, and leaves the outcome in the figures and in what stopped it. */
@@ -279,12 +327,12 @@ class Run {
       this.#coverage.read(split, point?.row ?? 0);
       this.#passedUnread += point?.row ?? 0;
     }
-    const arrivals = readSource(source, splits, progress, reading, this.#tally);
+    this.#arrivals = readSource(source, splits, progress, reading, this.#tally);
     // What is wrong with the source was told the first time.
     this.#readAgain = () =>
       readSource(source, splits, new Map(), { ...reading, strict: false, problem() {} }, new Tally());
     const known = before?.columns ?? [];
-    return await prepare(arrivals, splits, sink, columns, ignoreExtra, known, this.#context);
+    return await prepare(this.#arrivals, splits, sink, columns, ignoreExtra, known, this.#context);
   }
 
   /** The source is to judge its first records by the key already, and that may be the target's own. */
@@ -344,8 +392,9 @@ class Run {
     this.#tally.passed(passed);
   }
 
-  #write(batch: Batch): Promise<void> {
-    return writeBatch(this.#options.sink, batch, this.#context, backoff, {
+  async #write(batch: Batch): Promise<void> {
+    const start = performance.now();
+    await writeBatch(this.#options.sink, batch, this.#context, backoff, {
       settled: (part, result) => this.#settled(part, result),
       retried: (error, attempt, throttled) => {
         this.#tally.retries += 1;
@@ -355,6 +404,8 @@ class Run {
         );
       },
     });
+    const ms = Math.round(performance.now() - start);
+    this.#context.log.debug({ rows: batch.rows, bytes: batch.bytes, ms }, 'a batch is written');
   }
 
   async #settled(part: Batch, result: WriteResult): Promise<void> {
@@ -426,8 +477,20 @@ class Run {
   }
 
   async #end(): Promise<Report> {
-    const { runDir } = this.#options;
-    const report = this.#report();
+    const { source, sink, runDir } = this.#options;
+    const report = reportOf({
+      source,
+      sink,
+      runDir,
+      context: this.#context,
+      tally: this.#tally,
+      status: this.#status(),
+      cause: this.#stop.cause,
+      workers: this.#limiter.limit,
+      verified: this.#verified,
+      rejectsFile: this.#rejects?.whole ? this.#rejects.path : null,
+      startedAt: this.#startedAt,
+    });
     if (runDir !== undefined) await writeReport(report, runDir, this.#context.log);
     this.#context.log.info(report, 'the run has ended');
     if (report.error === null) return report;
@@ -443,80 +506,6 @@ class Run {
     const message = `the figures do not add up (${figures}): this is a fault in Sluice, please report it`;
     this.#stop.halt(new SluiceError('not-reconciled', message), 0);
   }
-
-  #report(): Report {
-    const { source, sink, runDir } = this.#options;
-    const {
-      read,
-      written,
-      unchanged,
-      duplicate,
-      rejectedInAll: rejected,
-      skipped,
-      bytes,
-      seconds,
-      batches,
-      retries,
-      problems,
-    } = this.#tally;
-    const status = this.#status();
-    return {
-      status,
-      run: this.#context.run,
-      job: this.#context.job,
-      source: source.identity,
-      sink: sink.identity,
-      guarantee: sink.traits.guarantee,
-      read,
-      written,
-      unchanged,
-      duplicate,
-      rejected,
-      skipped,
-      bytes,
-      seconds: Math.round(seconds * 1000) / 1000,
-      batches,
-      retries,
-      workers: this.#limiter.limit,
-      problems,
-      ...(this.#verified && { verify: this.#verified }),
-      runDir: runDir ?? null,
-      rejectsFile: this.#rejects?.whole ? this.#rejects.path : null,
-      startedAt: this.#startedAt.toISOString(),
-      endedAt: new Date().toISOString(),
-      error: this.#error(status),
-    };
-  }
-
-  #error(status: RunStatus): Report['error'] {
-    const { cause } = this.#stop;
-    if (cause !== undefined) {
-      const interrupted = status === 'interrupted' && !(cause instanceof InDoubt);
-      const code = interrupted ? 'interrupted' : cause instanceof SluiceError ? cause.code : 'unexpected';
-      return { code, message: messageOf(cause) };
-    }
-    if (status !== 'incomplete') return null;
-    const unproven = this.#tally.problems.filter((problem) => problem.incomplete);
-    const message = `the source could not be proven to have been read whole: ${unproven.map(({ message }) => message).join('; ')}`;
-    return { code: 'incomplete', message };
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop[Symbol.dispose]();
-    const { source, sink } = this.#options;
-    const closed = await Promise.allSettled([source[Symbol.asyncDispose](), sink[Symbol.asyncDispose]()]);
-    const errors = closed.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
-    if (errors.length > 0) throw new AggregateError(errors, 'closing the source or the sink failed');
-  }
-}
-
-class TooManyRejects extends SluiceError {
-  constructor(rejected: number, read: number) {
-    super(
-      'too-many-rejects',
-      `${rejected} of ${read} records read so far were rejected: more than allowed. See the rejects, mend the source or the table, or raise max errors`,
-    );
-  }
 }
 
 async function* noArrivals(): AsyncGenerator<never, void, void> {}
@@ -526,12 +515,4 @@ const silent: Log = { debug() {}, info() {}, warn() {} };
 /** Few workers are given large batches, for each ends in a commit that nothing else fills the wait of. */
 function batchBytes(workers: number): number {
   return Math.min(mostBatchBytes, Math.max(leastBatchBytes, Math.floor(bytesInFlight / workers)));
-}
-
-function describeColumn(column: string, columns: LoadOptions['columns']): string {
-  if (columns === undefined) return column;
-  if (typeof columns === 'function') return 'a function';
-  const spec: ColumnSpec = columns[column] ?? column;
-  if (typeof spec === 'string') return spec;
-  return 'value' in spec ? `the constant ${JSON.stringify(spec.value)}` : (spec.from ?? column);
 }

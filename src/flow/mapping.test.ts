@@ -82,19 +82,20 @@ describe('a mapping', () => {
     expect(compileMapper(columns, names, false).ofLayout(layout('NAME', 'ID')).direct).toBe(false);
   });
 
-  test('of CSV gives text, whatever constants and defaults were', () => {
+  test('of CSV gives text, and constants and defaults as they are', () => {
     const columns: Columns = {
       id: 'id',
       n: { value: 5 },
       tags: { value: ['a'] },
       x: { default: 'none' },
+      y: { default: [1] },
       j: { from: 'id', cast: 'json' },
     };
     const mapper = compileMapper(columns, Object.keys(columns), false).ofLayout(layout('id', 'x'));
     const into: Cell[] = [];
     mapper.cells(['1', null], into);
     expect(mapper.direct).toBe(false);
-    expect(into).toEqual(['1', '5', '["a"]', 'none', '"1"']);
+    expect(into).toEqual(['1', 5, ['a'], 'none', [1], '"1"']);
   });
 
   test('that names a field the file does not have is an error that names both', () => {

@@ -208,12 +208,12 @@ function recordReader(spec: NormalSpec): (record: Row) => Cell {
   };
 }
 
+/** A constant or a default stays the value it is, as it does for records: the sink knows the form its column wants. */
 function textFinisher(spec: NormalSpec): (field: string | null | undefined) => Cell {
-  if ('value' in spec) {
-    const value = asText(spec.value, 'text');
-    return () => value;
-  }
-  return (field) => asText(orDefault(field, spec), spec.cast ?? 'text');
+  const { cast } = spec;
+  if ('value' in spec) return () => spec.value;
+  if (cast === undefined) return (field) => orDefault(field, spec);
+  return (field) => asText(orDefault(field, spec), cast);
 }
 
 function orDefault(value: unknown, spec: NormalSpec): unknown {
@@ -303,4 +303,13 @@ export function compileKey(columns: Columns | undefined, key: readonly string[])
     }
     return whole;
   };
+}
+
+/** What a column is read from, for people. */
+export function describeColumn(column: string, columns: Columns | undefined): string {
+  if (columns === undefined) return column;
+  if (typeof columns === 'function') return 'a function';
+  const spec: ColumnSpec = columns[column] ?? column;
+  if (typeof spec === 'string') return spec;
+  return 'value' in spec ? `the constant ${JSON.stringify(spec.value)}` : (spec.from ?? column);
 }

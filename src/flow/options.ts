@@ -53,7 +53,7 @@ export interface LoadOptions {
   readonly onBegin?: (begun: { readonly run: string; readonly resumed: boolean }) => void;
   /** Called when another holder has the job and is waited for, with a message that names it. */
   readonly onWait?: (message: string) => void;
-  /** Called every 100 ms while the load runs, and once at its end. */
+  /** Called every 100 ms while the load runs, and once at its end. When it throws, that is logged, and it is not called again. */
   readonly onProgress?: (snapshot: Snapshot) => void;
 }
 

@@ -8,8 +8,9 @@ import { type Slice, SlicedBatch } from './batch.js';
 import type { Arrival } from './batcher.js';
 import { type Columns, columnNames, compileMapper, csvRow, type Fields, type Mapper, mapRow } from './mapping.js';
 
-/** Rows looked at before the first one is sent. */
+/** Rows looked at before the first one is sent, and bytes of them: as soon as there are as many of either. */
 export const sampleRows = 1_000;
+const sampleBytes = 4 * 1024 * 1024;
 /** Milliseconds a slow source is waited for to give that many, once its first records are there. */
 const samplePatience = 2_000;
 
@@ -50,7 +51,9 @@ export async function prepare(
   const names = [...new Set([...before, ...columnNames(columns, layouts, rows)])];
   const sampled = sample.reduce((sum, { chunk }) => sum + chunk.span.rows, 0);
   if (names.length === 0 && sampled > 0) throw nothingUsable(sample, sampled, columns);
-  const intake = { columns: names, ...sampledCells(sample, columns, names), ignoreExtra };
+  // One reject that is still bad must not cost the others: the field no column takes is refused with its record.
+  const replayed = typeof columns !== 'object' && sample[0]?.chunk.replay !== undefined;
+  const intake = { columns: names, ...sampledCells(sample, columns, names), ignoreExtra: ignoreExtra || replayed };
   const plan = await sink.plan(intake, context);
   const mapper = compileMapper(columns, plan.columns, ignoreExtra, plan.others);
   // A file that lacks what the mapping names is refused before the first row is sent.
@@ -69,11 +72,12 @@ async function takeSample(
 ): Promise<{ sample: Arrival[]; rest: AsyncIterable<Arrival> }> {
   const sample: Arrival[] = [];
   let rows = 0;
+  let bytes = 0;
   let pending = arrivals.next();
   const patience = new AbortController();
   let late: Promise<'late'> | undefined;
   try {
-    while (rows < sampleRows) {
+    while (rows < sampleRows && bytes < sampleBytes) {
       let next: IteratorResult<Arrival, void> | 'late';
       try {
         next = late === undefined ? await pending : await Promise.race([pending, late]);
@@ -86,6 +90,7 @@ async function takeSample(
       late ??= sleep(samplePatience, 'late' as const, { signal: patience.signal });
       sample.push(next.value);
       rows += next.value.chunk.span.rows;
+      bytes += next.value.bytes;
       pending = arrivals.next();
     }
   } finally {

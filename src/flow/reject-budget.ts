@@ -1,4 +1,4 @@
-import { ConfigError } from '../errors.js';
+import { ConfigError, SluiceError } from '../errors.js';
 
 /** Rows that must have been read before a share of them says anything. */
 const fewest = 1_000;
@@ -27,5 +27,15 @@ export class RejectBudget {
   exceeded(rejected: number, read: number): boolean {
     if (this.#share === undefined) return rejected > this.#most;
     return read >= fewest && rejected > read * this.#share;
+  }
+}
+
+/** The budget is exceeded. */
+export class TooManyRejects extends SluiceError {
+  constructor(rejected: number, read: number) {
+    super(
+      'too-many-rejects',
+      `${rejected} of ${read} records read so far were rejected: more than allowed. See the rejects, mend the source or the table, or raise max errors`,
+    );
   }
 }

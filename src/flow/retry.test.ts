@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { pause, pauseBefore } from './retry.js';
+import { pauseBefore } from './retry.js';
 
 const backoff = { first: 100, longest: 2_000, total: 60_000 };
 
@@ -7,11 +7,4 @@ test('pauses double up to the longest, with half of each drawn at random', () =>
   const shortest = [1, 2, 3, 4, 5, 6, 7].map((attempt) => pauseBefore(attempt, backoff, () => 0));
   expect(shortest).toEqual([50, 100, 200, 400, 800, 1000, 1000]);
   expect(pauseBefore(1, backoff, () => 0.999)).toBeCloseTo(100, 0);
-});
-
-test('a pause ends at once when its signal is aborted', async () => {
-  const stop = new AbortController();
-  const waiting = pause(7, { first: 60_000, longest: 60_000, total: 1 }, stop.signal);
-  stop.abort(new Error('stopped'));
-  await expect(waiting).rejects.toThrow('stopped');
 });

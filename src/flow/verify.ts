@@ -1,12 +1,13 @@
 import type { Batch, Compared, Comparison, Context, Reject, Sink, Source, Verified } from '../contract/index.js';
 import { ConfigError, SluiceError, SourceError } from '../errors.js';
 import { RangeSet } from '../ledger/range-set.js';
+import { pause } from '../pause.js';
 import type { Tally } from '../telemetry/tally.js';
 import { type Arrival, Batcher } from './batcher.js';
 import { ByteChannel } from './channel.js';
 import type { Mapper } from './mapping.js';
 import { unsettled } from './resume.js';
-import { type Backoff, pause } from './retry.js';
+import { type Backoff, pauseBefore } from './retry.js';
 import { Sampler } from './sample.js';
 
 /** How much is read back after a load. */
@@ -138,7 +139,7 @@ export class Verification {
         const kind = this.#sink.classify(error);
         if ((kind !== 'retry' && kind !== 'throttled') || attempt === tries) throw impossible(error);
         context.log.warn({ error: String(error), attempt }, 'the verification is tried again');
-        await pause(attempt, backoff, context.signal);
+        await pause(pauseBefore(attempt, backoff), context.signal);
       }
     }
   }

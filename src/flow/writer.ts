@@ -1,6 +1,7 @@
 import type { Batch, Context, Refusal, Sink, WriteResult } from '../contract/index.js';
 import { InDoubt, messageOf, NotWritten, SluiceError } from '../errors.js';
-import { type Backoff, pause } from './retry.js';
+import { pause } from '../pause.js';
+import { type Backoff, pauseBefore } from './retry.js';
 
 /** What the writing of one batch meets on its way. */
 export interface WriteEvents {
@@ -58,7 +59,7 @@ async function tryPart(
         );
       }
       events.retried(error, attempt, kind === 'throttled');
-      await pause(attempt, backoff, context.signal);
+      await pause(pauseBefore(attempt, backoff), context.signal);
       continue;
     }
     // Not under the catch above: an error after the commit is no error of the write, which would be tried again.

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { isLosslessNumber, LosslessNumber, parse, stringify } from 'lossless-json';
 
 export { isLosslessNumber, LosslessNumber };
@@ -35,6 +36,15 @@ function exactNumber(digits: string): number | LosslessNumber {
 /** JSON text of a value; bigints and LosslessNumbers are written digit for digit. Undefined when JSON has no form for it. */
 export function stringifyJson(value: unknown): string | undefined {
   return stringify(value);
+}
+
+/** As `stringifyJson`; of a value without a JSON form (a cycle, a `toJSON` that throws) a description of it, as a JSON string. */
+export function describeJson(value: unknown): string | undefined {
+  try {
+    return stringifyJson(value);
+  } catch {
+    return JSON.stringify(inspect(value, { depth: 4, breakLength: Number.POSITIVE_INFINITY, customInspect: false }));
+  }
 }
 
 /** Text that is JSON already, on its way into a column: it is written as it stands, whatever the column's type. */

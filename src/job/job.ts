@@ -32,7 +32,7 @@ export const jobSchema = z.strictObject({
     .int()
     .min(1)
     .optional()
-    .describe('rows a batch at most; default: as many as fit into 256 KiB to 4 MiB, by the number of workers'),
+    .describe('rows a batch at most; default: by bytes, 256 KiB to 4 MiB, the fewer workers the more'),
   limit: z.int().min(1).optional().describe('stop after this many records'),
   maxErrors: z
     .custom<MaxErrors>(isMaxErrors, 'expected a count such as 100, or a share between 0% and 100%, such as "1%"')
@@ -48,10 +48,7 @@ export const jobSchema = z.strictObject({
     .boolean()
     .optional()
     .describe('drop fields the table has no column for; default: false, they are an error'),
-  verify: z
-    .enum(verifyLevels)
-    .optional()
-    .describe('read back after the load and compare: none, count, sample or full; default: none'),
+  verify: z.enum(verifyLevels).optional().describe('what is read back and compared after the load; default: none'),
 });
 
 /** A source or sink as a job names it. The options have passed its schema. */

@@ -126,7 +126,7 @@ class FileLedger implements Ledger {
       for (const [age, { run, turn: last }] of (await folder.runs()).entries()) {
         signal.throwIfAborted();
         if (age < keep || (turn?.run === run && !turn.released)) continue;
-        await folder.remove(run, last);
+        await this.#present(() => folder.remove(run, last));
         pruned += 1;
       }
     }

@@ -1,6 +1,6 @@
 import { type FileHandle, lstat, open, rm } from 'node:fs/promises';
 import type { Reject } from '../contract/index.js';
-import { stringifyJson } from '../formats/json.js';
+import { describeJson } from '../formats/json.js';
 
 /**
  * The rejects of a run as lines of JSON: `split`, `row` (counted from 1, as people do), `code`, `column`, `reason`,
@@ -53,5 +53,7 @@ export class RejectFile {
 }
 
 function rejectLine({ split, row, code, column, reason, record, csv }: Reject): string {
-  return `${stringifyJson({ split, row: row + 1, code, column, reason, record, csv })}\n`;
+  const head = JSON.stringify({ split, row: row + 1, code, column, reason }).slice(0, -1);
+  const text = describeJson(record);
+  return `${head}${text === undefined ? '' : `,"record":${text}`}${csv === undefined ? '' : `,"csv":${JSON.stringify(csv)}`}}\n`;
 }

@@ -264,9 +264,12 @@ describe('a signal', () => {
     await at.rows('BEGIN');
     await at.rows('LOCK TABLE numbers IN EXCLUSIVE MODE');
     running.process.stdin?.write(`${Array.from({ length: 1500 }, (_, id) => id).join('\n')}\n`);
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const waiting = 'SELECT FROM pg_locks WHERE NOT granted';
+    await expect.poll(() => at.rows(waiting), { timeout: 20_000 }).not.toEqual([]);
+    let told = '';
+    running.process.stderr?.on('data', (text: string) => (told += text));
     running.process.kill('SIGINT');
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await expect.poll(() => told, { timeout: 20_000 }).toContain('reading no more');
     expect(running.process.exitCode).toBeNull();
     running.process.kill('SIGINT');
     const ended = await running.ended;

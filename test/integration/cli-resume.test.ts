@@ -1,8 +1,9 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the placeholder of job files, not of JavaScript.
 import { randomBytes } from 'node:crypto';
-import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { startCitiesApi } from '../servers/cities-api.js';
 import { scratchDatabase } from '../servers/database.js';
 import { type Running, reportOf, type Setting, scratchFolder, sluice, start } from './sluice.js';
 
@@ -151,6 +152,42 @@ describe('after kill -9', () => {
     expect(await textOf(join(at.folder, 'runs', run))).not.toContain(at.secret);
     const saved: unknown = JSON.parse(await readFile(join(at.folder, 'runs', run, 'job.json'), 'utf8'));
     expect(saved).toMatchObject({ file: 'job.yaml', job: { batchSize: 500 }, withheld: [] });
+  });
+});
+
+describe('what the folder does not keep', () => {
+  test('header values are asked for by their flag, and are in no file', async () => {
+    await using at = await setUp();
+    await using api = await startCitiesApi(50);
+    const token = 'Bearer t-0123456789abcdef';
+    const header = ['--header', `Authorization: ${token}`];
+    const columns = ['--columns', 'id=cityId,name', '--run-dir', 'first'];
+    const first = await at.sluice(['load', api.url, at.url, '--table', 'numbers', ...columns, ...header]);
+    expect(first.code).toBe(0);
+    const without = await at.sluice(['resume', 'first', '--sink', at.url, '--json']);
+    expect(reportOf(without)).toMatchObject({ status: 'failed', error: { code: 'withheld' } });
+    expect(without.stderr).toContain("--header 'Authorization: ");
+    expect(without.code).toBe(3);
+    const again = await at.sluice(['resume', 'first', '--sink', at.url, '--json', ...header]);
+    expect(reportOf(again)).toMatchObject({ status: 'complete', skipped: 50, written: 0 });
+    const kept = await textOf(join(at.folder, 'first'));
+    expect(kept).not.toContain('t-0123456789abcdef');
+    expect(kept).not.toContain(at.secret);
+  });
+
+  test('a password written in a job file is read from that file again', async () => {
+    await using at = await setUp();
+    const job = `source: { file: { path: numbers.csv } }\nsink: { postgres: { url: "${at.url}", table: numbers } }\n`;
+    await writeFile(join(at.folder, 'job.yaml'), job);
+    const first = await at.sluice(['run', 'job.yaml', '--run-dir', 'first', '--limit', '1000']);
+    expect(first.code).toBe(0);
+    expect(await textOf(join(at.folder, 'first'))).not.toContain(at.secret);
+    const whole = await at.sluice(['resume', 'first', '--limit', '2000', '--json']);
+    expect(reportOf(whole)).toMatchObject({ status: 'complete', skipped: 1000, written: 1000 });
+    await rm(join(at.folder, 'job.yaml'));
+    const gone = await at.sluice(['resume', 'first', '--json']);
+    expect(reportOf(gone)).toMatchObject({ status: 'failed', error: { code: 'no-job-file' } });
+    expect(gone.code).toBe(3);
   });
 });
 

@@ -47,6 +47,7 @@ export function comparable(output: string): string {
     .replaceAll(/\d+ batch(es)?,/g, 'N batches,')
     .replaceAll(/"(seconds|workers|batches)":[\d.]+/g, '"$1":N')
     .replaceAll(/"(run|job|startedAt|endedAt)":"[^"]+"/g, '"$1":"ID"')
+    .replaceAll(/\b\d{8}T\d{6}-[0-9a-f]{6}\b/g, 'RUN')
     .replaceAll(/database "[^"]+"/g, 'database "NAME"')
     .trimEnd();
 }

@@ -315,13 +315,15 @@ describe('faults', () => {
   test('a connection dropped in the middle loses nothing and doubles nothing', async () => {
     await db.client.query('CREATE TABLE t (id int)');
     let running = false;
+    let ended = false;
     const killer = (async () => {
       while (!running) await sleep(5);
-      for (let i = 0; i < 10; i++) {
+      for (let dropped = 0; dropped < 10 && !ended; ) {
         await sleep(30);
-        await db.client.query(
-          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sluice' AND datname = current_database() LIMIT 1",
+        const { rowCount } = await db.client.query(
+          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sluice' AND datname = current_database() AND state <> 'idle' LIMIT 1",
         );
+        dropped += rowCount ?? 0;
       }
     })();
     const source = await csv('a.csv', `id\n${rows(300_000, String)}`);
@@ -335,8 +337,10 @@ describe('faults', () => {
       },
     }).finally(() => {
       running = true;
+      ended = true;
     });
     await killer;
+    expect(report.retries).toBeGreaterThan(0);
     expect(report).toMatchObject({ status: 'complete', read: 300_000, written: 300_000 });
     expect((await db.client.query('SELECT count(*)::int, count(DISTINCT id)::int AS ids FROM t')).rows).toEqual([
       { count: 300_000, ids: 300_000 },
@@ -382,6 +386,7 @@ describe('faults', () => {
 
   test('an abort ends at once, and only whole batches are there', async () => {
     const stop = new AbortController();
+    let abortedAt = Number.NEGATIVE_INFINITY;
     const source = await csv('a.csv', `id\n${rows(300_000, String)}`);
     const { report } = await failed({
       source,
@@ -389,9 +394,12 @@ describe('faults', () => {
       signal: stop.signal,
       batchRows: 1_000,
       onProgress: ({ settled }) => {
-        if (settled > 0) stop.abort(new Error('enough'));
+        if (settled === 0 || stop.signal.aborted) return;
+        stop.abort(new Error('enough'));
+        abortedAt = performance.now();
       },
     });
+    expect(performance.now() - abortedAt).toBeLessThan(3_000);
     expect(report.status).toBe('interrupted');
     expect((await count('t')) % 1_000).toBe(0);
   });

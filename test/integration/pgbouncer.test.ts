@@ -19,8 +19,9 @@ test.runIf(pgbouncerInstalled).each(['append', 'upsert', 'ignore'] as const)(
       name: id === 4_321 ? 'much too long' : `n${id}`,
     }));
     const sink = postgres({ url: pooler.url, table: 't', mode, key: ['id'] });
-    const report = await load({ source: iterable(records), sink, batchRows: 1_000, workers: 12 });
+    const report = await load({ source: iterable(records), sink, batchRows: 1_000, workers: 12, verify: 'full' });
     expect(report).toMatchObject({ status: 'complete-with-rejects', read: 20_000, written: 19_999, rejected: 1 });
+    expect(report.verify).toMatchObject({ level: 'full', compared: 19_999, missing: 0, different: 0 });
     const { rows } = await db.client.query('SELECT count(*)::int, count(DISTINCT id)::int AS ids FROM t');
     expect(rows).toEqual([{ count: 19_999, ids: 19_999 }]);
   },

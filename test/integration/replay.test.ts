@@ -5,9 +5,10 @@ import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { LoadError, type LoadOptions, load, type Report } from '../../src/index.js';
 import { type PostgresOptions, postgres } from '../../src/sinks/postgres/index.js';
 import { file } from '../../src/sources/file/index.js';
+import { iterable } from '../../src/sources/iterable/index.js';
 import { replay } from '../../src/sources/rejects/index.js';
 import { type ScratchDatabase, scratchDatabase } from '../servers/database.js';
-import { reportOf, sluice } from './sluice.js';
+import { reportOf, sluice, start } from './sluice.js';
 
 let db: ScratchDatabase;
 let folder: string;
@@ -294,6 +295,37 @@ describe('a replay', () => {
     await expect(missing).rejects.toMatchObject({ code: 'no-such-file' });
   });
 
+  test('with a field that no column takes costs that record alone, until there is one', async () => {
+    // Beyond the sample, so that the load begins.
+    const records = [...Array.from({ length: 1_500 }, (_, id) => ({ id })), { id: 1, extra: 5 }, { id: 'x' }];
+    const first = await load({ source: iterable(records), sink: into(), runDir: folder });
+    expect(first).toMatchObject({ written: 1_500, rejected: 2 });
+    await db.client.query('TRUNCATE t');
+    const mended = await mend(join(folder, 'rejects.ndjson'), 'mended.ndjson', ({ record, row }) =>
+      row === 1_502 ? { id: 2 } : record,
+    );
+    const source = () => replay({ run: first.run, path: mended });
+    const second = await load({ source: source(), sink: into(), runDir: join(folder, 'r') });
+    expect(second).toMatchObject({ written: 1, rejected: 1 });
+    expect(await linesOf(join(folder, 'r', 'rejects.ndjson'))).toMatchObject([{ code: 'unknown-field', row: 1_501 }]);
+    await db.client.query('ALTER TABLE t ADD extra int');
+    expect(await load({ source: source(), sink: into() })).toMatchObject({ written: 1, rejected: 0, skipped: 1 });
+    expect((await db.client.query('SELECT id, extra FROM t ORDER BY id')).rows).toEqual([
+      { id: 1, extra: 5 },
+      { id: 2, extra: null },
+    ]);
+  });
+
+  test('of records that still can not be read at all does not pass for a good one', async () => {
+    const path = join(folder, 'a.ndjson');
+    await writeFile(path, '{"id":1}\n[2]\n');
+    const first = await load({ source: file({ path }), sink: into(), runDir: folder });
+    const again = load({ source: replay({ run: first.run }), sink: into() });
+    await expect(again).rejects.toMatchObject({ code: 'no-usable-record' });
+    const mapped = await load({ source: replay({ run: first.run }), sink: into(), columns: { id: 'id' } });
+    expect(mapped).toMatchObject({ status: 'complete-with-rejects', read: 1, rejected: 1 });
+  });
+
   test('without a ledger, or as a resume, is refused', async () => {
     const first = await load({ source: await csv('id,name\nx,a\ny,b\n'), sink: into(), runDir: folder });
     const path = await mend(join(folder, 'rejects.ndjson'), 'mended.ndjson', ({ row }) => `${row},m`);
@@ -344,6 +376,47 @@ describe('sluice replay', () => {
       { id: 2, name: 'b' },
       { id: 3, name: 'm' },
     ]);
+  });
+
+  test('killed at any moment and started again writes each reject once', async () => {
+    await writeFile(join(folder, 'a.ndjson'), `{"id":0,"name":"n"}\n${'"no object"\n'.repeat(20_000)}`);
+    const first = await run('load', 'a.ndjson', db.url, '--table', 't', '--run-dir', 'r1', '--max-errors', '100%');
+    const failed = reportOf(first);
+    expect(failed).toMatchObject({ status: 'complete-with-rejects', rejected: 20_000 });
+    await mend(join(folder, 'r1', 'rejects.ndjson'), 'mended.ndjson', ({ row }) => ({ id: row, name: 'n' }));
+    const args = [
+      'replay',
+      String(failed.run),
+      db.url,
+      '--table',
+      't',
+      '--from',
+      'mended.ndjson',
+      '--batch-size',
+      '100',
+      '--json',
+    ];
+    let killed = 0;
+    for (let i = 0; i < 4; i++) {
+      const { process: child, ended } = start(args, { cwd: folder, input: '' });
+      const [{ count: before }] = (await db.client.query('SELECT count(*)::int FROM t')).rows;
+      for (let after = before; after === before && child.exitCode === null; ) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        [{ count: after }] = (await db.client.query('SELECT count(*)::int FROM t')).rows;
+      }
+      child.kill('SIGKILL');
+      if ((await ended).code === null) killed += 1;
+    }
+    // A batch of the one just killed may be on its way still: then the replay says so, and is started again.
+    let last = reportOf(await sluice(args, { cwd: folder }));
+    while (last.status === 'failed') {
+      expect(last).toMatchObject({ error: { code: 'replayed-meanwhile' } });
+      last = reportOf(await sluice(args, { cwd: folder }));
+    }
+    expect(last).toMatchObject({ status: 'complete', read: 20_000, rejected: 0 });
+    expect(killed).toBeGreaterThan(0);
+    const sums = 'SELECT count(*)::int, count(DISTINCT id)::int AS ids FROM t';
+    expect((await db.client.query(sums)).rows).toEqual([{ count: 20_001, ids: 20_001 }]);
   });
 
   test('loads the rejects of a named run, and refuses to overwrite what it reads', async () => {

@@ -7,6 +7,7 @@ import { type PostgresOptions, postgres } from '../../src/sinks/postgres/index.j
 import { file } from '../../src/sources/file/index.js';
 import { iterable } from '../../src/sources/iterable/index.js';
 import { type ScratchDatabase, scratchDatabase } from '../servers/database.js';
+import { reportOf, sluice } from './sluice.js';
 
 const columns = 'id int, n numeric, at timestamptz, doc json, docb jsonb, tags text[], name text, note text';
 const header = 'id,n,at,doc,docb,tags,name';
@@ -221,6 +222,35 @@ describe.each(inject('postgresServers'))('on $name, a load that is verified', ({
     });
   });
 
+  test('finds its way among odd names, a key of several columns, partitions, and domains', async () => {
+    const names = ['k0', 'the "key"', 'there', 'same', 's', 't', 'h', 'n'];
+    const quoted = names.map((name) => `"${name.replaceAll('"', '""')}"`);
+    await db.client.query(`CREATE DOMAIN filled AS text NOT NULL CHECK (value <> '')`);
+    await db.client.query(`CREATE TABLE "My Table" (${quoted.map((name, i) => `${name} ${i < 2 ? 'int' : 'text'}`).join(', ')},
+      d filled DEFAULT 'x', PRIMARY KEY (${quoted[0]}, ${quoted[1]})) PARTITION BY RANGE ("k0")`);
+    await db.client.query('CREATE TABLE low PARTITION OF "My Table" FOR VALUES FROM (0) TO (50)');
+    await db.client.query('CREATE TABLE high PARTITION OF "My Table" FOR VALUES FROM (50) TO (1000)');
+    const records = Array.from({ length: 200 }, (_, i) => ({
+      ...Object.fromEntries(names.map((name, at) => [name, at < 2 ? Math.floor(i / (at * 100 + 2)) : `${name} ${i}`])),
+      'the "key"': i,
+      ...(i % 2 === 0 && { d: 'given' }),
+    }));
+    const meddle = () =>
+      db.client.query(
+        `UPDATE "My Table" SET "there" = NULL WHERE ${quoted[1]} = 7; DELETE FROM "My Table" WHERE ${quoted[1]} = 150`,
+      );
+    for (const mode of ['append', 'upsert', 'ignore'] as const) {
+      await db.client.query('TRUNCATE "My Table"');
+      const sink = meddled(into({ table: '"My Table"', mode, key: names.slice(0, 2) }), meddle);
+      const report = await verified({ source: iterable(records), sink, verify: 'full', batchRows: 60 });
+      expect(report.verify).toMatchObject({ compared: 200, missing: 1, different: 1 });
+      expect([...report.verify!.differences].sort((a, b) => (a.column ?? '').localeCompare(b.column ?? ''))).toEqual([
+        { key: { k0: '75', 'the "key"': '150' }, column: null, expected: null, found: null },
+        { key: { k0: '3', 'the "key"': '7' }, column: 'there', expected: 'there 7', found: null },
+      ]);
+    }
+  });
+
   test('in mode ignore looks for the keys alone where rows were kept as they were', async () => {
     await db.client.query(`INSERT INTO t (id, name) VALUES (1, 'kept')`);
     const records = [
@@ -254,6 +284,28 @@ describe('a verification', () => {
       verify: 'sample',
     });
     expect(report.verify!.differences).toEqual([{ key: { id: '1' }, column: 'name', expected: 'a', found: 'A' }]);
+  });
+
+  test('by the command exits with 3 where something differs, and refuses a level it does not know', async () => {
+    await db.client.query('ALTER TABLE t ALTER name TYPE char(3)');
+    await db.client.query(
+      `CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.name := upper(NEW.name); RETURN NEW; END $$`,
+    );
+    await writeFile(join(folder, 'a.csv'), 'id,name\n1,a\n2,B\n');
+    const load = (...flags: string[]) =>
+      sluice(['load', 'a.csv', db.url, '--table', 't', '--key', 'id', '--json', ...flags], { cwd: folder });
+    const well = await load('--verify', 'full');
+    expect(reportOf(well)).toMatchObject({ status: 'complete', verify: { level: 'full', compared: 2, missing: 0 } });
+    expect(well.code).toBe(0);
+    await db.client.query('TRUNCATE t');
+    await db.client.query('CREATE TRIGGER shout BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION shout()');
+    const loud = await load('--verify', 'sample');
+    expect(loud.code).toBe(3);
+    expect(loud.stderr).toContain('id=1 has name A instead of a');
+    expect(reportOf(loud)).toMatchObject({ status: 'failed', written: 2, error: { code: 'verify-failed' } });
+    const unknown = await load('--verify', 'all');
+    expect(unknown.stderr).toContain('--verify: expected none, count, sample, full');
+    expect(unknown.code).toBe(3);
   });
 
   test('of what can be read once only is refused before anything is written, but for a sample', async () => {

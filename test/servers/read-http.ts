@@ -39,7 +39,7 @@ export async function readSource(source: Source, how: ReadOptions = {}): Promise
     job: 'job',
     epoch: 1,
     signal: how.signal ?? new AbortController().signal,
-    log: { debug: log, info: log, warn: log },
+    log: { debug() {}, info: log, warn: log },
     problem: (problem) => void read.problems.push(problem),
     ...(key === undefined
       ? {}

@@ -80,7 +80,7 @@ function findRun(name: string): { folder: string; saved: SavedJob } {
   }
   throw new ConfigError(
     'no-such-run',
-    `neither ${name} nor ${defaultRunDir(name)} is the folder of a run that was begun: give the folder (as --run-dir named it), or the whole command again with --resume`,
+    `neither ${name} nor ${defaultRunDir(name)} holds the job.json of a run that was begun with a ledger: give the folder (as --run-dir named it), or the whole command again with --resume`,
   );
 }
 

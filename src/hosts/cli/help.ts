@@ -15,7 +15,7 @@ Environment:
   PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE PGSSLMODE ...
                 what the sink's address leaves out, as for psql
   DATABASE_URL  runs: the database, when none is given; demo: the server to use
-  SLUICE_LOG    debug: the log in the run folder holds more
+  SLUICE_LOG    debug: the log in the run folder tells of every batch and page
   SLUICE_DEBUG  1: errors come with their stack
   NO_COLOR      1: no colours
 `;

@@ -56,7 +56,9 @@ describe('a job that flags described', () => {
     expect(await kept()).not.toContain(secret);
     await expect(asked.restored()).rejects.toMatchObject({
       code: 'withheld',
-      message: expect.stringContaining("sluice resume r1 --source URL --header 'X-Thing: ...' --header 'Accept: ...'"),
+      message: expect.stringContaining(
+        "sluice resume again, by --source URL --header 'X-Thing: ...' --header 'Accept: ...'",
+      ),
     });
     const headers = { 'x-thing': secret, accept: 'text/json' };
     const given = await throughFlags(source, 'postgres://h/d', flags, { source, headers });

@@ -114,7 +114,7 @@ export async function restore(
   }
   throw new ConfigError(
     'withheld',
-    `what may be a secret is not kept in the run folder; give it again: sluice resume ${saved.run} ${flags.join(' ')}`,
+    `what may be a secret is not kept in the run folder; give it to sluice resume again, by ${flags.join(' ')}`,
   );
 }
 

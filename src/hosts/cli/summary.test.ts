@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Report } from '../../contract/index.js';
+import type { Difference, Report } from '../../contract/index.js';
 import { describeDryRun, summarize } from './summary.js';
 
 const report: Report = {
@@ -64,6 +64,21 @@ test('a run that failed before its first record has no account of zeros', () => 
   from     file cities.csv
   into     postgres db.example:5432/geo public.cities upsert by id (exactly once)
   folder   runs/x`);
+});
+
+test('what was read back is told with its differences', () => {
+  const differences: Difference[] = [
+    { key: { id: '17' }, column: 'name', expected: 'a', found: null },
+    { key: { id: '18', at: null }, column: null, expected: null, found: null },
+  ];
+  const verify = { level: 'full', compared: 10_000, missing: 1, different: 1, differences } as const;
+  expect(summarize({ ...report, verify })).toContain(`
+  verify   full: 10,000 records, 1 missing, 1 different
+           id=17 has name null instead of a
+           id=18, at=null is missing
+`);
+  const well = { level: 'count', compared: 1, missing: 0, different: 0, differences: [] } as const;
+  expect(summarize({ ...report, verify: well })).toContain('\n  verify   count: 1 row, all as written\n');
 });
 
 test('a dry run shows columns, statements and notes', () => {

@@ -122,7 +122,7 @@ async function goOn(written: Written, kept: number): Promise<void> {
 }
 
 const earlierOf = (given: readonly Settled[], share: number) => Math.floor(share * (given.length + 1));
-const share = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+const share = fc.integer({ min: 0, max: 999_999 }).map((millionths) => millionths / 1_000_000);
 
 function flipped(bytes: Buffer, bit: number): Buffer {
   const copy = Buffer.from(bytes);

@@ -1,5 +1,6 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { ConfigError } from '../../errors.js';
+import { quoteIdentifier } from './quote.js';
 import type { TargetColumn } from './target.js';
 
 /** A table's name as the user wrote it, its parts unquoted. Without a schema, the search path finds it. */
@@ -33,7 +34,7 @@ export interface Table {
 }
 
 /** Who we are at the server and what it has left for us. */
-export interface Session {
+export interface ServerState {
   /** server_version_num, such as 180004. */
   readonly serverVersion: number;
   readonly user: string;
@@ -73,11 +74,7 @@ export function parseTableName(text: string): TableName {
 }
 
 export function quoteName({ schema, name }: TableName): string {
-  return schema === undefined ? quote(name) : `${quote(schema)}.${quote(name)}`;
-}
-
-export function quote(identifier: string): string {
-  return pg.escapeIdentifier(identifier);
+  return schema === undefined ? quoteIdentifier(name) : `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
 }
 
 /** Undefined when there is no such table, or none that the search path finds. */
@@ -179,7 +176,7 @@ function toColumn(row: ColumnRow): CatalogColumn {
   };
 }
 
-export async function readSession(client: pg.Client): Promise<Session> {
+export async function readServerState(client: pg.Client): Promise<ServerState> {
   const { rows } = await client.query<SessionRow>(sessionQuery);
   const row = rows[0]!;
   return {

@@ -2,9 +2,10 @@ import type pg from 'pg';
 import type { Cell, Intake } from '../../contract/index.js';
 import { SinkError } from '../../errors.js';
 import { isLosslessNumber } from '../../formats/json.js';
-import { quote, quoteName, type Session, type TableName } from './catalog.js';
+import { quoteName, type ServerState, type TableName } from './catalog.js';
 import { codeOf } from './errors.js';
-import type { Wish } from './match.js';
+import { quoteIdentifier } from './quote.js';
+import type { Wish } from './target.js';
 
 /** PostgreSQL cuts longer names off, and two columns might become one. */
 const longestName = 63;
@@ -18,7 +19,7 @@ export async function planCreation(
   name: TableName,
   intake: Intake,
   { mode, key }: Wish,
-  session: Session,
+  session: ServerState,
 ): Promise<string> {
   if (mode !== 'append' && key.length === 0) {
     throw new SinkError('no-key', `to create a table for mode ${mode} say what tells its rows apart: --key column`);
@@ -38,16 +39,16 @@ export async function planCreation(
   if (!rows[0].creatable) {
     throw new SinkError(
       'no-privilege',
-      `user "${session.user}" may not create tables in schema ${quote(schema)}; its owner can allow it: GRANT CREATE ON SCHEMA ${quote(schema)} TO ${quote(session.user)}`,
+      `user "${session.user}" may not create tables in schema ${quoteIdentifier(schema)}; its owner can allow it: GRANT CREATE ON SCHEMA ${quoteIdentifier(schema)} TO ${quoteIdentifier(session.user)}`,
     );
   }
   return createTable(quoteName({ schema, name: name.name }), intake, key);
 }
 
-export function missingSchema(schema: string, session: Session): SinkError {
+export function missingSchema(schema: string, session: ServerState): SinkError {
   return new SinkError(
     'no-schema',
-    `database "${session.database}" has no schema ${quote(schema)}: correct --table, or make it: CREATE SCHEMA ${quote(schema)}`,
+    `database "${session.database}" has no schema ${quoteIdentifier(schema)}: correct --table, or make it: CREATE SCHEMA ${quoteIdentifier(schema)}`,
   );
 }
 
@@ -108,12 +109,12 @@ export function createTable(quotedName: string, intake: Intake, key: readonly st
   if (missing.length > 0) {
     throw new SinkError(
       'missing-key',
-      `the key needs ${missing.map(quote).join(', ')}, which the records don't have (they have ${intake.columns.map(quote).join(', ')}): correct --key, or fill it with --columns`,
+      `the key needs ${missing.map(quoteIdentifier).join(', ')}, which the records don't have (they have ${intake.columns.map(quoteIdentifier).join(', ')}): correct --key, or fill it with --columns`,
     );
   }
   const types = inferTypes(intake);
-  const lines = intake.columns.map((column, index) => `${quote(column)} ${types[index]}`);
-  if (key.length > 0) lines.push(`PRIMARY KEY (${key.map(quote).join(', ')})`);
+  const lines = intake.columns.map((column, index) => `${quoteIdentifier(column)} ${types[index]}`);
+  if (key.length > 0) lines.push(`PRIMARY KEY (${key.map(quoteIdentifier).join(', ')})`);
   return `CREATE TABLE IF NOT EXISTS ${quotedName} (\n  ${lines.join(',\n  ')}\n)`;
 }
 
@@ -133,7 +134,8 @@ type Kind =
 
 function inferFromText(cells: readonly Cell[]): string {
   return agree(cells, (cell) =>
-    typeof cell === 'string' ? (numberKind(cell) ?? booleanKind(cell) ?? momentKind(cell)) : 'text',
+    // A constant or a default of the job's is a value of its own.
+    typeof cell === 'string' ? (numberKind(cell) ?? booleanKind(cell) ?? momentKind(cell)) : kindOf(cell),
   );
 }
 

@@ -117,6 +117,8 @@ function serverVerdict(error: pg.DatabaseError, code: string): FailureClass {
   if (error.schema === 'sluice') return 'fatal';
   // Row-level security refuses a row with the code of a missing privilege; only the server's routine tells them apart.
   if (code === '42501' && error.routine === 'ExecWithCheckOptions') return 'divide';
+  // A value the server tells with its line or its trigger; without either, an option of COPY itself was not taken.
+  if (code === '22023' && error.where === undefined) return 'fatal';
   return sqlStateVerdict(code);
 }
 

@@ -16,7 +16,7 @@ export interface Copied {
 export function notWritten(error: unknown, lost: boolean, copied?: Copied): NotWritten {
   if (error instanceof NotWritten) return error;
   if (!isServerError(error)) {
-    return new NotWritten(codeOf(error, lost), `the batch was not written: ${messageOf(error)}`, { cause: error });
+    return new NotWritten(codeFor(error, lost), `the batch was not written: ${messageOf(error)}`, { cause: error });
   }
   const hint = copied && hintOf(error.where, copied);
   const column = error.column ?? hint?.column;
@@ -33,7 +33,7 @@ function reasonOf({ code, message, detail }: ServerError): string {
   return detail !== undefined && ['23503', '23505', '23P01'].includes(code) ? `${message}: ${detail}` : message;
 }
 
-function codeOf(error: unknown, lost: boolean): string {
+function codeFor(error: unknown, lost: boolean): string {
   if (error instanceof SluiceError) return error.code;
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
   return lost ? 'connection-lost' : 'unexpected';

@@ -15,18 +15,18 @@ import type {
 import { ConfigError, SluiceError } from '../../errors.js';
 import { type Address, describeServer, parseAddress } from './address.js';
 import { type Ask, asking } from './ask.js';
-import { parseTableName, quoteName, readSession, readTable, type Session, type TableName } from './catalog.js';
+import { parseTableName, quoteName, readServerState, readTable, type ServerState, type TableName } from './catalog.js';
 import { compare } from './compare.js';
 import { createMissing, planCreation, rehearse } from './create.js';
 import { classify } from './errors.js';
 import { PostgresLedger } from './ledger.js';
 import { inspectLedger } from './ledger-tables.js';
-import { type Match, match, missingTable, type Wish } from './match.js';
+import { type Match, match, missingTable } from './match.js';
 import { type PostgresOptions, postgresOptions } from './options.js';
 import { createPool, type Pool } from './pool.js';
 import { ledgerStatements, noLedger } from './settle.js';
 import { describeWrite } from './statements.js';
-import type { Target } from './target.js';
+import type { Target, Wish } from './target.js';
 import { createWriter, type Writer } from './write.js';
 
 export { type PostgresOptions, postgresOptions } from './options.js';
@@ -64,7 +64,7 @@ type Wishes = Wish & { readonly create: boolean; readonly ledger: boolean };
 
 /** What `plan` found, for `open`. */
 interface Found {
-  readonly session: Session;
+  readonly session: ServerState;
   readonly intake: Intake;
   /** What makes the table, where it has to be made. */
   readonly creation: string | undefined;
@@ -109,7 +109,7 @@ class PostgresSink implements Sink {
 
   async plan(intake: Intake, context: Context): Promise<SinkPlan> {
     return await this.#ask(context.signal, async (client) => {
-      const session = await readSession(client);
+      const session = await readServerState(client);
       const ready = !this.#wish.ledger || (await inspectLedger(client, session)) === 'ready';
       const notes = ready ? [] : ['the schema sluice will be made: it keeps account of what is loaded'];
       let creation: string | undefined;
@@ -131,7 +131,7 @@ class PostgresSink implements Sink {
         free: session.free,
         statements: [
           ...(creation === undefined ? [] : [creation]),
-          ...(target.columns.length === 0 ? [] : describeWrite(target)),
+          ...(target.columns.length === 0 ? [] : describeWrite(target, intake.textual)),
         ],
         notes: [...matched.notes, ...notes],
       };
@@ -147,12 +147,12 @@ class PostgresSink implements Sink {
       // Matched again: what is there now counts, whoever made it.
       const matched = await this.#match(client, intake, session);
       if (matched === undefined) throw await missingTable(client, this.#table, session);
-      const { target } = matched;
+      const target = { ...matched.target, columns: [...matched.target.columns, ...matched.others] };
       this.#key = target.key;
       this.#target = target;
       this.#writer = createWriter({
         pool: this.#pool,
-        target: { ...target, columns: [...target.columns, ...matched.others] },
+        target,
         ledger: this.#wish.ledger ? ledgerStatements : noLedger,
       });
     });
@@ -185,7 +185,7 @@ class PostgresSink implements Sink {
   }
 
   /** Undefined when there is no table. */
-  async #match(client: pg.Client, intake: Intake, session: Session): Promise<Match | undefined> {
+  async #match(client: pg.Client, intake: Intake, session: ServerState): Promise<Match | undefined> {
     const table = await readTable(client, this.#table);
     return table && match(intake, table, this.#wish, session);
   }

@@ -47,8 +47,10 @@ export function createJudge(target: Target): Judge {
         const cell = cells[i];
         const column = columns[i]!;
         if (cell === null || cell === undefined) {
-          // A trigger may fill nulls in: they are at fault only when the batch failed by one.
-          if (failed === '23502') refusal = nullRefusal(cell, column);
+          // A trigger may fill nulls in: they are at fault only when the batch failed by one. What is missing may be there
+          // already in modes that match rows by key.
+          if (failed === '23502' && !(cell === undefined && encoder.key.length > 0))
+            refusal = nullRefusal(cell, column);
           continue;
         }
         const text = batch.textual && typeof cell === 'string' ? cell : texts[i]!(cell);

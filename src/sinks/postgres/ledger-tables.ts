@@ -1,7 +1,8 @@
 import type pg from 'pg';
 import { SinkError } from '../../errors.js';
-import { quote, type Session } from './catalog.js';
+import type { ServerState } from './catalog.js';
 import { fenced } from './errors.js';
+import { quoteIdentifier } from './quote.js';
 
 /** Raised when the tables change; a ledger of a lower version is brought up, one of a higher version refused. */
 const version = 1;
@@ -13,6 +14,9 @@ const version = 1;
 export const beginShort = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '5s'";
 
 const createSchema = 'CREATE SCHEMA sluice';
+
+/** 128 bits of a split's name, which may be longer than an index entry. Not md5, which servers in FIPS mode lack. */
+const splitHash = 'hashtextextended(split, 0), hashtextextended(split, 1)';
 
 /**
  * `json`, not `jsonb`: records and tokens are kept to the letter, and may hold NUL characters and lone surrogates.
@@ -44,9 +48,9 @@ const definition: readonly string[] = [
   split text NOT NULL,
   from_row bigint NOT NULL,
   rows bigint NOT NULL,
-  next json NOT NULL,
-  PRIMARY KEY (run, split, from_row)
+  next json NOT NULL
 )`,
+  `CREATE UNIQUE INDEX span_once ON sluice.span (run, ${splitHash}, from_row)`,
   `CREATE TABLE sluice.reject (
   run text NOT NULL,
   split text NOT NULL,
@@ -55,16 +59,16 @@ const definition: readonly string[] = [
   "column" text,
   reason text NOT NULL,
   record json,
-  csv json,
-  PRIMARY KEY (run, split, "row")
+  csv json
 )`,
+  `CREATE UNIQUE INDEX reject_once ON sluice.reject (run, ${splitHash}, "row")`,
   `CREATE TABLE sluice.replayed (
   run text NOT NULL,
   split text NOT NULL,
   "row" bigint NOT NULL,
-  by text NOT NULL,
-  PRIMARY KEY (run, split, "row")
+  by text NOT NULL
 )`,
+  `CREATE UNIQUE INDEX replayed_once ON sluice.replayed (run, ${splitHash}, "row")`,
   `COMMENT ON TABLE sluice.replayed IS 'Rejects that a later run has written: no other may. Kept when their run is forgotten'`,
   `CREATE FUNCTION sluice.fence(run_id text, run_epoch int) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -85,13 +89,13 @@ END $$`,
 /** What a role needs there once somebody else has made the tables. */
 function grants(user: string): string[] {
   return [
-    `GRANT USAGE ON SCHEMA sluice TO ${quote(user)}`,
-    `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA sluice TO ${quote(user)}`,
+    `GRANT USAGE ON SCHEMA sluice TO ${quoteIdentifier(user)}`,
+    `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA sluice TO ${quoteIdentifier(user)}`,
   ];
 }
 
 /** Whether the ledger is there, and usable; changes nothing. */
-export async function inspectLedger(client: pg.Client, session: Session): Promise<'ready' | 'missing'> {
+export async function inspectLedger(client: pg.Client, session: ServerState): Promise<'ready' | 'missing'> {
   const { rows } = await client.query<{
     schema: boolean;
     creatable: boolean;
@@ -126,7 +130,7 @@ GROUP BY n.oid`);
 }
 
 /** Makes the ledger's tables where they are missing; two who do so at once do it once. */
-export async function makeLedger(client: pg.Client, session: Session): Promise<void> {
+export async function makeLedger(client: pg.Client, session: ServerState): Promise<void> {
   if ((await inspectLedger(client, session)) === 'ready') return;
   await client.query(beginShort);
   await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('sluice ledger', 0))`);
@@ -138,7 +142,7 @@ export async function makeLedger(client: pg.Client, session: Session): Promise<v
   await client.query('COMMIT');
 }
 
-function forbidden({ user, database }: Session, missing: readonly string[]): SinkError {
+function forbidden({ user, database }: ServerState, missing: readonly string[]): SinkError {
   const statements = [...missing, ...grants(user)].map((statement) => `${statement};`).join('\n');
   return new SinkError(
     'ledger-forbidden',

@@ -7,7 +7,7 @@ import { type ScratchDatabase, scratchDatabase } from '../../../test/servers/dat
 import type { Checkpoint, Context, Reject, RunRequest, RunStatus, Span } from '../../contract/index.js';
 import { parseJson } from '../../formats/json.js';
 import type { Ask } from './ask.js';
-import { readSession } from './catalog.js';
+import { readServerState } from './catalog.js';
 import { classify } from './errors.js';
 import { PostgresLedger } from './ledger.js';
 import { inspectLedger, makeLedger } from './ledger-tables.js';
@@ -70,7 +70,7 @@ async function connect(url: string): Promise<pg.Client & AsyncDisposable> {
 
 async function withLedger(url: string): Promise<ScratchDatabase> {
   const db = await scratchDatabase(url);
-  await makeLedger(db.client, await readSession(db.client));
+  await makeLedger(db.client, await readServerState(db.client));
   return db;
 }
 
@@ -151,7 +151,7 @@ describe.each(inject('postgresServers'))('the ledger on $name', ({ url }) => {
 
   test('is made once by however many come at once, and found by those who come later', async () => {
     await using db = await scratchDatabase(url);
-    const session = await readSession(db.client);
+    const session = await readServerState(db.client);
     expect(await inspectLedger(db.client, session)).toBe('missing');
     const others = await Promise.all(Array.from({ length: 6 }, () => connect(db.url)));
     await Promise.all(others.map((client) => makeLedger(client, session)));
@@ -164,7 +164,7 @@ describe.each(inject('postgresServers'))('the ledger on $name', ({ url }) => {
   test('of another version is left alone', async () => {
     await using db = await withLedger(url);
     await db.client.query('UPDATE sluice.meta SET version = 99');
-    const session = await readSession(db.client);
+    const session = await readServerState(db.client);
     await expect(makeLedger(db.client, session)).rejects.toMatchObject({
       code: 'ledger-version',
       message: expect.stringContaining('99'),
@@ -178,7 +178,7 @@ describe.each(inject('postgresServers'))('the ledger on $name', ({ url }) => {
     const address = Object.assign(new URL(db.url), { username: role, password: 'secret' });
     try {
       await using client = await connect(address.href);
-      const session = await readSession(client);
+      const session = await readServerState(client);
       const sqlOf = async () => {
         const error = await makeLedger(client, session).catch((reason: unknown) => reason);
         expect(error).toMatchObject({ name: 'SinkError', code: 'ledger-forbidden' });
@@ -259,6 +259,44 @@ describe.each(inject('postgresServers'))('the ledger on $name', ({ url }) => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  test('keeps the digits of a record’s numbers, and records that are nothing', async () => {
+    await using db = await withLedger(url);
+    await beginRun(db.client, 'me');
+    const record = parseJson('{"a":9007199254740993,"b":1.10,"c":1e400}');
+    const reject = { split: 's', code: 'X', reason: 'no' };
+    await settle(
+      db.client,
+      contextOf(),
+      [span(0)],
+      [
+        { ...reject, row: 0, record },
+        { ...reject, row: 1, record: undefined },
+      ],
+    );
+    const { rows } = await db.client.query('SELECT record::text FROM sluice.reject ORDER BY "row"');
+    expect(rows).toEqual([{ record: '{"a":9007199254740993,"b":1.10,"c":1e400}' }, { record: null }]);
+  });
+
+  test('takes splits whose names no index entry could hold, each range of them once', async () => {
+    await using db = await withLedger(url);
+    await beginRun(db.client, 'me');
+    const name = Array.from({ length: 4000 }, (_, i) => `/page/${i}`).join('');
+    const [one, two] = [`${name}1`, `${name}2`].map((split) => ({ ...span(0), split }));
+    await settle(db.client, contextOf(), [one!, two!], [{ split: name, row: 0, code: 'x', reason: 'y', record: 1 }]);
+    await expect(settle(db.client, contextOf(), [two!])).rejects.toMatchObject({ code: '23505' });
+  });
+
+  test('keeps a description of a record that has no JSON form', async () => {
+    await using db = await withLedger(url);
+    await beginRun(db.client, 'me');
+    const record: Record<string, unknown> = { id: 1 };
+    record.self = record;
+    await settle(db.client, contextOf(), [span(0)], [{ split: 's', row: 0, code: 'x', reason: 'y', record }]);
+    const kept = [];
+    for await (const reject of ledgerOn(db.client).rejects('r1', never)) kept.push(reject.record);
+    expect(kept).toEqual([expect.stringContaining('Circular')]);
   });
 
   test('refuses a range that is settled already, as no row’s fault', async () => {

@@ -13,7 +13,7 @@ import type {
 import { SinkError, SluiceError } from '../../errors.js';
 import { parseJson } from '../../formats/json.js';
 import type { Ask } from './ask.js';
-import { readSession } from './catalog.js';
+import { readServerState } from './catalog.js';
 import { deadline } from './deadline.js';
 import { codeOf, fenced } from './errors.js';
 import { beginShort, inspectLedger, makeLedger } from './ledger-tables.js';
@@ -62,7 +62,7 @@ export class PostgresLedger implements Ledger {
   ): Promise<Checkpoint | undefined> {
     if (resume === 'no') return undefined;
     return await this.#ask(signal, async (client) => {
-      if ((await inspectLedger(client, await readSession(client))) === 'missing') return noRun(resume);
+      if ((await inspectLedger(client, await readServerState(client))) === 'missing') return noRun(resume);
       const found = await latest(client, job, resume);
       return found === undefined ? noRun(resume) : await checkpointOf(client, found, true);
     });
@@ -70,7 +70,7 @@ export class PostgresLedger implements Ledger {
 
   async begin(request: RunRequest, signal: AbortSignal): Promise<Checkpoint> {
     return await this.#ask(signal, async (client) => {
-      await makeLedger(client, await readSession(client));
+      await makeLedger(client, await readServerState(client));
       for (;;) {
         const taken = await inTransaction(client, () => begin(client, request));
         if (taken !== 'busy') return taken;
@@ -143,7 +143,7 @@ export class PostgresLedger implements Ledger {
 
   async runs(signal: AbortSignal): Promise<readonly RunRecord[]> {
     return await this.#ask(signal, async (client) => {
-      if ((await inspectLedger(client, await readSession(client))) === 'missing') return [];
+      if ((await inspectLedger(client, await readServerState(client))) === 'missing') return [];
       const { rows } = await client.query<RunRow & { rows: string; rejected: string }>(
         `SELECT ${runColumns},
   coalesce((SELECT sum((s ->> 'rows')::bigint) FROM json_array_elements(compacted) s), 0)
@@ -170,7 +170,7 @@ FROM sluice.run r ORDER BY started DESC, run DESC`,
 
   async prune(keep: number, signal: AbortSignal): Promise<number> {
     return await this.#ask(signal, async (client) => {
-      if ((await inspectLedger(client, await readSession(client))) === 'missing') return 0;
+      if ((await inspectLedger(client, await readServerState(client))) === 'missing') return 0;
       return await inTransaction(client, async () => {
         const { rows } = await client.query<{ run: string }>(
           `DELETE FROM sluice.run WHERE run IN (
@@ -208,7 +208,7 @@ ORDER BY split COLLATE "C", "row" LIMIT ${pageOfRejects}`,
 
 /** The first look waits for batches on their way, such as those of a replay whose process has just died. */
 async function replayedAfter(client: pg.Client, run: string, after: readonly [string, string], first: boolean) {
-  if ((await inspectLedger(client, await readSession(client))) === 'missing') return [];
+  if ((await inspectLedger(client, await readServerState(client))) === 'missing') return [];
   return await inTransaction(client, async () => {
     if (first) await client.query('LOCK TABLE sluice.replayed IN SHARE MODE');
     const { rows } = await client.query<{ split: string; row: string }>(

@@ -4,8 +4,9 @@ import { describe, expect, inject, test } from 'vitest';
 import { type ScratchDatabase, scratchDatabase } from '../../../test/servers/database.js';
 import type { Intake } from '../../contract/index.js';
 import { SinkError } from '../../errors.js';
-import { parseTableName, readSession, readTable } from './catalog.js';
-import { type Match, match, missingTable, nearest, type Wish } from './match.js';
+import { parseTableName, readServerState, readTable } from './catalog.js';
+import { type Match, match, missingTable, nearest } from './match.js';
+import type { Wish } from './target.js';
 
 const append: Wish = { mode: 'append', key: [] };
 
@@ -19,7 +20,7 @@ async function matched(
   wish = append,
   client = db.client,
 ): Promise<Match> {
-  const session = await readSession(client);
+  const session = await readServerState(client);
   const table = await readTable(client, { schema: undefined, name: 't' });
   if (!table) throw new Error('there is no table');
   return match(typeof columns === 'string' ? intakeOf(columns) : columns, table, wish, session);
@@ -200,7 +201,7 @@ describe.each(inject('postgresServers'))('on $name', ({ url }) => {
   test('a missing table or schema is named with its remedy', async () => {
     await using db = await scratchDatabase(url);
     await db.client.query('CREATE TABLE cities (); CREATE SCHEMA geo; CREATE TABLE geo."Towns" ()');
-    const session = await readSession(db.client);
+    const session = await readServerState(db.client);
     const told = async (name: string) => (await missingTable(db.client, parseTableName(name), session)).message;
     expect(await told('citys')).toMatch(/no table "citys".*--create/);
     expect(await told('"Cities"')).toContain('did you mean "cities"?');
@@ -260,16 +261,16 @@ describe.each(inject('postgresServers'))('on $name', ({ url }) => {
   test('free connections are the least that server, role and database have left', async () => {
     await using db = await scratchDatabase(url);
     await using role = await stranger(db);
-    const { free } = await readSession(db.client);
+    const { free } = await readServerState(db.client);
     expect(free).toBeGreaterThan(1);
     expect(free).toBeLessThan(Number((await db.client.query('SHOW max_connections')).rows[0].max_connections));
     // One session of the role is open, the asking one, and one of the administrator's in this database.
     await db.client.query(`ALTER DATABASE ${db.client.database} CONNECTION LIMIT 7`);
-    expect((await readSession(role.client)).free).toBe(6);
+    expect((await readServerState(role.client)).free).toBe(6);
     await db.client.query(`ALTER ROLE ${role.name} CONNECTION LIMIT 4`);
-    expect((await readSession(role.client)).free).toBe(4);
+    expect((await readServerState(role.client)).free).toBe(4);
     await db.client.query(`ALTER ROLE ${role.name} CONNECTION LIMIT 0`);
-    expect((await readSession(role.client)).free).toBe(1);
-    expect((await readSession(db.client)).free).toBeGreaterThan(7);
+    expect((await readServerState(role.client)).free).toBe(1);
+    expect((await readServerState(db.client)).free).toBeGreaterThan(7);
   });
 });

@@ -1,16 +1,10 @@
 import type pg from 'pg';
 import type { Intake } from '../../contract/index.js';
 import { SinkError } from '../../errors.js';
-import { type CatalogColumn, quote, quoteName, type Session, type Table, type TableName } from './catalog.js';
+import { type CatalogColumn, quoteName, type ServerState, type Table, type TableName } from './catalog.js';
 import { inferTypes, missingSchema } from './create.js';
-import type { Mode, Target, TargetColumn } from './target.js';
-
-/** What the user asked for. */
-export interface Wish {
-  readonly mode: Mode;
-  /** Empty: the primary key, where the mode needs a key. */
-  readonly key: readonly string[];
-}
+import { quoteIdentifier } from './quote.js';
+import type { Mode, Target, TargetColumn, Wish } from './target.js';
 
 export interface Match {
   /** With the columns of the intake. */
@@ -25,7 +19,7 @@ export interface Match {
  * Matches the intake's columns with a table's, by exact name.
  * @throws SinkError that names every column of its kind at fault, and the remedy.
  */
-export function match(intake: Intake, table: Table, wish: Wish, session: Session): Match {
+export function match(intake: Intake, table: Table, wish: Wish, session: ServerState): Match {
   checkKind(table, wish.mode);
   const notes: string[] = [];
   const nothingKnown = intake.columns.length === 0;
@@ -59,7 +53,7 @@ function mayWrite(column: CatalogColumn, key: readonly string[], mode: Mode): bo
 }
 
 /** Says so, with what a slip of the finger may have meant. */
-export async function missingTable(client: pg.Client, name: TableName, session: Session): Promise<SinkError> {
+export async function missingTable(client: pg.Client, name: TableName, session: ServerState): Promise<SinkError> {
   if (name.schema !== undefined) {
     const found = await client.query('SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1', [name.schema]);
     if (found.rowCount === 0) return missingSchema(name.schema, session);
@@ -144,11 +138,11 @@ function unknownFields(unknown: readonly string[], intake: Intake, table: Table)
   const types = inferTypes(intake);
   const guesses = unknown.map((name) => ({ name, near: nearest(name, namesOf(table)) }));
   const named = guesses.map(({ name, near }) =>
-    near === undefined ? quote(name) : `${quote(name)} (did you mean ${quote(near)}?)`,
+    near === undefined ? quoteIdentifier(name) : `${quoteIdentifier(name)} (did you mean ${quoteIdentifier(near)}?)`,
   );
   const guess = guesses.find(({ near }) => near !== undefined);
   const rename = guess ? `--columns ${guess.near}=${guess.name},...` : '--columns column=field';
-  const additions = unknown.map((name) => `ADD COLUMN ${quote(name)} ${types[intake.columns.indexOf(name)]}`);
+  const additions = unknown.map((name) => `ADD COLUMN ${quoteIdentifier(name)} ${types[intake.columns.indexOf(name)]}`);
   return new SinkError(
     'unknown-field',
     `${table.quotedName} has no column ${named.join(', ')}; it has ${list(namesOf(table))}. Rename with ${rename}, drop such fields with --ignore-extra, or add columns: ALTER TABLE ${table.quotedName} ${additions.join(', ')}`,
@@ -162,7 +156,7 @@ function resolveKey(table: Table, wish: Wish, notes: string[]): readonly string[
     const near = nearest(strangers[0]!, namesOf(table));
     throw new SinkError(
       'unknown-key',
-      `the key names ${list(strangers)}, which ${table.quotedName} does not have${near === undefined ? '' : ` (did you mean ${quote(near)}?)`}; it has ${list(namesOf(table))}`,
+      `the key names ${list(strangers)}, which ${table.quotedName} does not have${near === undefined ? '' : ` (did you mean ${quoteIdentifier(near)}?)`}; it has ${list(namesOf(table))}`,
     );
   }
   if (mode === 'append') return key;
@@ -202,7 +196,7 @@ function checkPresence(columns: readonly CatalogColumn[], key: readonly string[]
     const names = missing.map((column) => column.name);
     throw new SinkError(
       'missing-column',
-      `${table.quotedName} takes no null in ${list(names)}, which the records don't have: fill it with --columns ${names[0]}=field, or give it a default: ALTER TABLE ${table.quotedName} ALTER COLUMN ${quote(names[0]!)} SET DEFAULT ...`,
+      `${table.quotedName} takes no null in ${list(names)}, which the records don't have: fill it with --columns ${names[0]}=field, or give it a default: ALTER TABLE ${table.quotedName} ALTER COLUMN ${quoteIdentifier(names[0]!)} SET DEFAULT ...`,
     );
   }
 }
@@ -213,7 +207,7 @@ function checkPrivileges(
   key: readonly string[],
   table: Table,
   mode: Mode,
-  session: Session,
+  session: ServerState,
 ): void {
   const missing: string[] = [];
   if (columns.some((column) => !column.mayInsert)) missing.push('INSERT');
@@ -224,13 +218,13 @@ function checkPrivileges(
   if (missing.length > 0) {
     throw new SinkError(
       'no-privilege',
-      `user "${session.user}" may not ${missing.join(', ')} on ${table.quotedName}; its owner can allow it: GRANT ${missing.join(', ')} ON ${table.quotedName} TO ${quote(session.user)}`,
+      `user "${session.user}" may not ${missing.join(', ')} on ${table.quotedName}; its owner can allow it: GRANT ${missing.join(', ')} ON ${table.quotedName} TO ${quoteIdentifier(session.user)}`,
     );
   }
   if (mode !== 'append' && !session.mayCreateTemporary) {
     throw new SinkError(
       'no-privilege',
-      `user "${session.user}" may not make temporary tables in database "${session.database}", which mode ${mode} stages rows in; its owner can allow it: GRANT TEMPORARY ON DATABASE ${quote(session.database)} TO ${quote(session.user)}`,
+      `user "${session.user}" may not make temporary tables in database "${session.database}", which mode ${mode} stages rows in; its owner can allow it: GRANT TEMPORARY ON DATABASE ${quoteIdentifier(session.database)} TO ${quoteIdentifier(session.user)}`,
     );
   }
 }
@@ -240,7 +234,7 @@ function namesOf(table: Table): string[] {
 }
 
 function list(names: readonly string[]): string {
-  return names.map(quote).join(', ');
+  return names.map(quoteIdentifier).join(', ');
 }
 
 /** A candidate that differs only in case and punctuation (cityId, city_id), or else by one slip of the finger. */

@@ -70,6 +70,39 @@ SELECT (SELECT count(*) FROM merged), count(*), count(*) FILTER (WHERE sluice_sa
   };
 }
 
+/** Columns that a row which is there has already, and a new one would need. */
+export function lacking(columns: readonly TargetColumn[], target: Target): TargetColumn[] {
+  return target.columns.filter((column) => column.notNull && !column.hasDefault && !columns.includes(column));
+}
+
+/**
+ * As `merge`, for rows too incomplete to be inserted: updates those whose key is there, and says which lines of the COPY
+ * are new (last in its answer, separated by commas).
+ */
+export function mergeKnown(name: string, columns: readonly TargetColumn[], target: Target): Statement {
+  const keys = target.key.map(quoteIdentifier);
+  const isKey = new Set(target.key);
+  const settable = columns.filter((column) => !isKey.has(column.name) && column.identity !== 'always');
+  const updates = target.mode === 'upsert' && settable.length > 0;
+  const on = (left: string, right: string) => keys.map((key) => `${left}.${key} = ${right}.${key}`).join(' AND ');
+  const same = updates ? `${image('t', settable)} OPERATOR(pg_catalog.*=) ${image('s', settable)}` : 'true';
+  const set = settable.map((column) => quoteIdentifier(column.name)).map((column) => `${column} = l.${column}`);
+  const update = `UPDATE ${target.quotedName} t SET ${set.join(', ')} FROM latest l WHERE NOT l.sluice_same AND ${on('t', 'l')} RETURNING 1`;
+  return {
+    text: `WITH staged AS MATERIALIZED (
+  SELECT s.*, row_number() OVER (ORDER BY s.ctid) AS sluice_line, t.ctid IS NOT NULL AS sluice_there, ${same} AS sluice_same
+  FROM ${name} s LEFT JOIN ${target.quotedName} t ON ${on('t', 's')}
+), latest AS MATERIALIZED (
+  SELECT DISTINCT ON (${keys.join(', ')}) * FROM staged WHERE sluice_there ORDER BY ${keys.join(', ')}, sluice_line DESC
+), merged AS (
+  ${updates ? update : 'SELECT 1 WHERE false'}
+)
+SELECT (SELECT count(*) FROM merged), count(*), count(*) FILTER (WHERE sluice_same),
+  (SELECT string_agg(sluice_line::text, ',') FROM staged WHERE NOT sluice_there) FROM latest`,
+    values: [],
+  };
+}
+
 /**
  * Rows are compared as they are stored, as REFRESH MATERIALIZED VIEW CONCURRENTLY does it: the types' own equality holds
  * numeric 1.1 and 1.10 for equal, 0 and -0, texts a collation takes for the same, and some types (json, xml) have none.

@@ -22,6 +22,14 @@ async function failure(url: string): Promise<unknown> {
 }
 
 describe.each(inject('postgresServers'))('a pool on $name', ({ url }) => {
+  test('has the system ask soon whether a silent line is still there', async () => {
+    const asked = vi.spyOn(Socket.prototype, 'setKeepAlive');
+    await using pool = createPool(parseAddress(url));
+    (await pool.acquire(never)).release();
+    expect(asked.mock.calls).toContainEqual([true, 10_000]);
+    asked.mockRestore();
+  });
+
   test('lends one connection a lease and keeps what comes back', async () => {
     await using pool = createPool(parseAddress(url));
     const [first, second] = await Promise.all([pool.acquire(never), pool.acquire(never)]);

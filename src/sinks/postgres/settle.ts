@@ -1,5 +1,5 @@
 import type { Context, Reject, Span } from '../../contract/index.js';
-import { stringifyJson } from '../../formats/json.js';
+import { describeJson, stringifyJson } from '../../formats/json.js';
 import type { Statement } from './target.js';
 
 type Place = Pick<Reject, 'split' | 'row'>;
@@ -32,14 +32,14 @@ SELECT $1::text, * FROM unnest($6::text[], $7::bigint[], $8::text[], $9::text[],
         spans.map((span) => span.split),
         spans.map((span) => span.from),
         spans.map((span) => span.rows),
-        spans.map((span) => json(span.next)),
+        spans.map((span) => stringifyJson(span.next) ?? null),
         rejects.map((reject) => reject.split),
         rejects.map((reject) => reject.row),
         rejects.map((reject) => storable(reject.code)),
         rejects.map((reject) => (reject.column === undefined ? null : storable(reject.column))),
         rejects.map((reject) => storable(reject.reason)),
-        rejects.map((reject) => json(reject.record)),
-        rejects.map((reject) => json(reject.csv)),
+        rejects.map((reject) => describeJson(reject.record) ?? null),
+        rejects.map((reject) => (reject.csv === undefined ? null : JSON.stringify(reject.csv))),
       ],
     },
   ],
@@ -66,10 +66,6 @@ export const noLedger: LedgerStatements = {
   settled: () => undefined,
   replayed: () => [],
 };
-
-function json(value: unknown): string | null {
-  return stringifyJson(value) ?? null;
-}
 
 /** No text of PostgreSQL's can hold NUL; a message that quotes one shows its symbol. */
 function storable(text: string): string {

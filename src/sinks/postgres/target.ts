@@ -1,6 +1,13 @@
 /** How rows meet those that are there: see the README beside this file. */
 export type Mode = 'append' | 'upsert' | 'ignore';
 
+/** What the user asked for. */
+export interface Wish {
+  readonly mode: Mode;
+  /** Empty: the primary key, where the mode needs a key. */
+  readonly key: readonly string[];
+}
+
 /** A column of the target table, as its catalog has it. */
 export interface TargetColumn {
   readonly name: string;

@@ -68,3 +68,20 @@ describe.each(inject('postgresServers'))('$name', ({ url }) => {
     },
   );
 });
+
+test('an unbounded numeric is sure unless it is enormous', () => {
+  const sure = surelyValid(column('numeric', 'numeric'));
+  expect(['0', '-12.50', '123456789012345678901234567890', `1${'0'.repeat(200)}.5`].map(sure)).toEqual([
+    true,
+    true,
+    true,
+    true,
+  ]);
+  expect(['', '.', '1e5', '9'.repeat(200_000), `0.${'1'.repeat(20_000)}`].map(sure)).toEqual([
+    false,
+    false,
+    false,
+    false,
+    false,
+  ]);
+});

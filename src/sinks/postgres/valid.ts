@@ -59,18 +59,21 @@ function integer(least: bigint, most: bigint): SurelyValid {
   };
 }
 
+/** Digits no server finds too many: numeric holds 131,072 before the point and 16,383 behind it, when it has no bounds. */
+const manyDigits = 1000;
+
 /** The typmod of numeric(p, s) holds p above and s in the lower 11 bits, which are signed since 15. */
 function numeric(typmod: number): SurelyValid {
   const bounded = typmod >= 4;
-  const precision = bounded ? ((typmod - 4) >> 16) & 0xffff : 1000;
-  const scale = bounded ? (((typmod - 4) & 0x7ff) ^ 1024) - 1024 : 1000;
+  const precision = bounded ? ((typmod - 4) >> 16) & 0xffff : 2 * manyDigits;
+  const scale = bounded ? (((typmod - 4) & 0x7ff) ^ 1024) - 1024 : manyDigits;
   return (text) => {
     const match = /^-?0*(\d*)(?:\.(\d*))?$/.exec(text);
     if (match === null) return false;
     const whole = match[1]!.length;
     const fraction = match[2]?.length ?? 0;
     if (whole + fraction === 0) return /\d/.test(text);
-    if (scale < 0) return false;
+    if (scale < 0 || fraction > manyDigits) return false;
     // Rounding may add a digit in front.
     return fraction <= scale ? whole <= precision - scale : whole < precision - scale;
   };

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type ScratchDatabase, scratchDatabase } from '../../../test/servers/database.js';
 import { csvBatch, decodedBatch } from '../../../test/sinks/postgres/batches.js';
 import { testContext, writerTo } from '../../../test/sinks/postgres/writing.js';
+import { classify } from './errors.js';
 
 describe.each(inject('postgresServers'))('$name', ({ url }) => {
   let database: ScratchDatabase;
@@ -142,6 +143,62 @@ describe.each(inject('postgresServers'))('$name', ({ url }) => {
       ['1.1', '{"a": 1.1}', '0', '{1.0}'],
     ]);
   });
+
+  test('constants that are not text are written among the text of CSV', async () => {
+    const columns = 'id int, tags text[], j jsonb, n numeric, b bool';
+    await using to = await writerTo(database, await table(columns), 'append');
+    const row = ['1', ['x', 'y "z"'], { a: [1] }, 1.5, true];
+    const batch = decodedBatch(['id', 'tags', 'j', 'n', 'b'], [row], { textual: true });
+    expect(await to.writer.write(batch, testContext())).toMatchObject({ written: 1, rejects: [] });
+    expect(await rowsOf('SELECT id, tags, j, n::text, b FROM t')).toEqual([
+      [1, ['x', 'y "z"'], { a: [1] }, '1.5', true],
+    ]);
+  });
+
+  test('an option that COPY does not take is nothing to divide the batch for', async () => {
+    await using to = await writerTo(database, await table('id int, note text'), 'append');
+    const batch = csvBatch(['id', 'note'], '1\ta\n', { delimiter: '\t', null: 'a\tb' });
+    const error = await to.writer.write(batch, testContext()).catch((reason: unknown) => reason);
+    // Before 18 it is a feature not supported.
+    expect(error).toMatchObject({ name: 'NotWritten', code: expect.stringMatching(/^(22023|0A000)$/) });
+    expect(classify(error)).toBe('fatal');
+  });
+
+  test('a value that bears the code of a wrong option is still a bad value', async () => {
+    await using to = await writerTo(database, await table('at timestamptz'), 'append');
+    const batch = csvBatch(['at'], '2024-01-01 00:00 No/Where\n2024-01-01\n');
+    const result = await to.writer.write(batch, testContext());
+    expect(result).toMatchObject({ written: 1, rejects: [{ row: 0, code: '22023', column: 'at' }] });
+  });
+
+  test.each(['upsert', 'ignore'] as const)(
+    'a record without a column that new rows need is refused only as a new row, in mode %s',
+    async (mode) => {
+      await using to = await writerTo(database, await table('id int primary key, a int NOT NULL, b int'), mode, ['id']);
+      await database.client.query('INSERT INTO t VALUES (1, 1, 1), (5, 5, 5)');
+      const records = [
+        [1, undefined, 2],
+        [2, 1, 1],
+        [3, undefined, 3],
+        [2, undefined, 7],
+        [3, undefined, 4],
+        [1, undefined, 9],
+        [4, null, 1],
+        [5, undefined, 5],
+      ];
+      const result = await to.writer.write(decodedBatch(['id', 'a', 'b'], records), testContext());
+      expect(result.rejects.map(({ row, code, column }) => [row, code, column])).toEqual(
+        [2, 4, 6].map((row) => [row, '23502', 'a']),
+      );
+      const upsert = mode === 'upsert';
+      expect(result.written + result.unchanged + result.duplicate).toBe(5);
+      expect(await rowsOf('SELECT * FROM t ORDER BY id')).toEqual([
+        [1, 1, upsert ? 9 : 1],
+        [2, 1, upsert ? 7 : 1],
+        [5, 5, 5],
+      ]);
+    },
+  );
 
   test('a table of key columns only is upserted', async () => {
     await using to = await writerTo(database, await table('a int, b text, PRIMARY KEY (b, a)'), 'upsert', ['b', 'a']);

@@ -8,7 +8,7 @@ import { createEncoder, type Encoder } from './encode.js';
 import { type Copied, isDataError, notWritten } from './failure.js';
 import { type Answer, Flight, isServerError, rowCount, type ServerError, sql } from './flight.js';
 import { createJudge, type Judge } from './judge.js';
-import { type MergeCounts, merge, mergeCounts, missing, planning, stage } from './merge.js';
+import { lacking, type MergeCounts, merge, mergeCounts, mergeKnown, missing, planning, stage } from './merge.js';
 import type { Pool } from './pool.js';
 import { Session } from './session.js';
 import type { LedgerStatements } from './settle.js';
@@ -77,6 +77,10 @@ class BatchWrite {
   readonly #parts: Parts;
   readonly #rejects: Map<number, Refusal>;
   #asBytes: boolean;
+  /** Rows were sent that could only be inserted with columns they lack. */
+  #sentLacking = false;
+  /** Such rows are written only where their key is there; the new ones are refused. */
+  #knownOnly = false;
 
   constructor(batch: Batch, context: Context, encoder: Encoder, judge: Judge, parts: Parts) {
     this.#batch = batch;
@@ -148,14 +152,18 @@ class BatchWrite {
     const staging = `sluice_${randomBytes(6).toString('hex')}`;
     const table = merges ? `pg_temp.${staging}` : target.quotedName;
     const ahead = merges ? [...before, planning, ...stage(table, columns, target)] : before;
-    const after = merges ? [merge(table, columns, target)] : [];
+    const needed = merges ? lacking(columns, target) : [];
+    const known = this.#knownOnly && needed.length > 0;
+    this.#sentLacking ||= needed.length > 0;
+    const after = merges ? [(known ? mergeKnown : merge)(table, columns, target)] : [];
     const flight = new CopyFlight(ahead, copyStatement(table, columns, payload.options), payload.pieces, after);
     try {
       const answers = await session.run(flight);
       const taken = rowCount(answers[ahead.length]);
       if (taken !== payload.rows) throw new Unaccounted(`COPY took ${taken} of ${payload.rows} rows`);
+      const refused = known ? this.#refuseNew(answers.at(-1), payload, needed[0]!) : 0;
       const merged = merges
-        ? mergeCounts(answers.at(-1), taken, target)
+        ? mergeCounts(answers.at(-1), taken - refused, target)
         : { written: taken, unchanged: 0, duplicate: 0, passed: 0 };
       if (merged === undefined) throw new Unaccounted(`the merge left out some of ${taken} rows`);
       if (merged.passed > 0) {
@@ -173,6 +181,17 @@ class BatchWrite {
       const copied = { relation: merges ? staging : relationName(target), payload, columns };
       throw new RowsRefused(error, inCopy ? copied : undefined);
     }
+  }
+
+  /** Refuses the lines of a COPY that are new and lack a column; says how many. */
+  #refuseNew(answer: Answer | undefined, payload: Payload, { name }: TargetColumn): number {
+    const lines = (answer?.rows[0]?.[3] ?? '').split(',').filter((line) => line !== '');
+    const reason = `column "${name}" is missing, the table has it NOT NULL, and no row with this key is there`;
+    for (const line of lines) {
+      const row = payload.rowAtLine(Number(line));
+      if (row !== undefined) this.#rejects.set(row, { code: '23502', reason, column: name });
+    }
+    return lines.length;
   }
 
   /** Settles and commits. A lost connection leaves the question whether it did, which the server answers. */
@@ -201,6 +220,10 @@ class BatchWrite {
     if (error instanceof Unaccounted) return this.#parse();
     if (!(error instanceof RowsRefused) || !isDataError(error.cause)) return false;
     const { code } = error.cause;
+    if (code === '23502' && this.#sentLacking && !this.#knownOnly) {
+      this.#knownOnly = true;
+      return true;
+    }
     const ask = (statements: readonly Statement[]) => session.ask(statements);
     const condemned = await this.#judge.condemn(this.#batch, this.#encoder, this.#rejects, code, ask);
     return condemned > 0 || (code === badCopyFormat && this.#parse());

@@ -35,15 +35,17 @@ export class ChainedPages {
       if (page.items.length === 0) {
         this.#empty.push(outcome.ask.label);
         place = this.#following(page, outcome.ask, place);
-        if (!place) return reading.ended();
+        if (!place) {
+          yield* reading.rest();
+          return reading.ended();
+        }
         ahead = reading.fetch(place);
         continue;
       }
       for (const before of this.#empty.splice(0)) reading.doctor.emptyPage(before, true);
-      const { chunk, diagnosis } = reading.chunk(place, page, outcome.ask.label);
-      if (diagnosis.repeats !== undefined) {
-        reading.doctor.repeatedPage(outcome.ask.label, diagnosis.repeats, reading.row);
-        yield chunk;
+      const { chunks, stopped } = reading.take({ place, page, label: outcome.ask.label });
+      if (stopped) {
+        yield* chunks;
         return reading.ended();
       }
       if (isFirst && !page.saysNext) this.#judgeSilence(page.items.length);
@@ -52,13 +54,16 @@ export class ChainedPages {
         following = this.#following(page, outcome.ask, place);
       } catch (error) {
         // The page itself is good, only the way on is not.
-        yield chunk;
+        yield* chunks;
         throw error;
       }
       const wanted = reading.wants(0);
       if (following && wanted) ahead = reading.fetch(following);
-      yield chunk;
-      if (!following) return reading.ended();
+      yield* chunks;
+      if (!following) {
+        yield* reading.rest();
+        return reading.ended();
+      }
       if (!wanted) return;
       place = following;
     }

@@ -53,8 +53,8 @@ describe('retries', () => {
   });
 
   test.each([
-    ['seconds', () => '1'],
-    ['a date', () => new Date(Date.now() + 2_000).toUTCString()],
+    ['seconds', () => '2'],
+    ['a date', () => new Date(Date.now() + 3_000).toUTCString()],
   ])('Retry-After as %s holds every request back', async (_form, header) => {
     let asked = 0;
     await using api = await startTroubledApi((request) => {
@@ -63,13 +63,18 @@ describe('retries', () => {
         ? { status: 429, headers: { 'retry-after': header() } }
         : { ...page(request), delay: request.query.get('page') === '2' ? 150 : 0 };
     });
-    const read = await readAll({ url: api.url, parallel: 2, pagination: pages });
+    const read = await readAll({
+      url: api.url,
+      parallel: 2,
+      pagination: pages,
+      retries: { ...quick, longestPause: 10 },
+    });
     expect(read.records).toEqual(records);
     const refused = api.requests.find(({ query }) => query.get('page') === '3')!;
-    const quiet = api.requests.filter(({ at }) => at > refused.at + 100 && at < refused.at + 900);
+    const quiet = api.requests.filter(({ at }) => at > refused.at + 500 && at < refused.at + 1_900);
     expect(quiet).toEqual([]);
     const again = api.requests.filter(({ query }) => query.get('page') === '3')[1]!;
-    expect(again.at - refused.at).toBeGreaterThan(900);
+    expect(again.at - refused.at).toBeGreaterThan(1_900);
   });
 
   test('a Retry-After beyond the longest pause ends the reading at once', async () => {
@@ -90,7 +95,7 @@ describe('retries', () => {
 describe('time', () => {
   test('a request that takes too long is ended and tried again', async () => {
     await using api = await startTroubledApi(({ index }) => (index === 0 ? { hang: true } : { body: records }));
-    const read = await readAll({ url: api.url, timeout: 0.1 });
+    const read = await readAll({ url: api.url, timeout: 1 });
     expect(read.records).toEqual(records);
     expect(api.abandoned).toBe(1);
   });
@@ -124,16 +129,21 @@ describe('time', () => {
   });
 
   test('an abort ends requests at once, with its reason', async () => {
-    await using api = await startTroubledApi((request) =>
-      Number(request.query.get('page')) < 3 ? page(request) : { hang: true },
-    );
     const stop = new AbortController();
     const reason = new Error('enough');
-    setTimeout(() => stop.abort(reason), 150);
-    const start = performance.now();
+    let start = Number.NEGATIVE_INFINITY;
+    await using api = await startTroubledApi((request) => {
+      if (Number(request.query.get('page')) < 3) return page(request);
+      // By then the pages before it have long been handed on.
+      setTimeout(() => {
+        start = performance.now();
+        stop.abort(reason);
+      }, 1_000).unref();
+      return { hang: true };
+    });
     const read = await readAll({ url: api.url, pagination: pages }, { signal: stop.signal });
     expect(read.error).toBe(reason);
-    expect(performance.now() - start).toBeLessThan(1_000);
+    expect(performance.now() - start).toBeLessThan(5_000);
     expect(read.records).toHaveLength(20);
   });
 
@@ -142,7 +152,7 @@ describe('time', () => {
     const start = performance.now();
     const read = await readAll({ url: api.url, retries: {} }, { signal: AbortSignal.timeout(150) });
     expect(read.error).toMatchObject({ name: 'TimeoutError' });
-    expect(performance.now() - start).toBeLessThan(1_000);
+    expect(performance.now() - start).toBeLessThan(5_000);
   });
 
   test('an abort ends the wait for a turn at once', async () => {
@@ -153,7 +163,7 @@ describe('time', () => {
       { signal: AbortSignal.timeout(150) },
     );
     expect(read.error).toMatchObject({ name: 'TimeoutError' });
-    expect(performance.now() - start).toBeLessThan(1_000);
+    expect(performance.now() - start).toBeLessThan(5_000);
   });
 
   test('a signal aborted before the start sends nothing', async () => {
@@ -169,7 +179,7 @@ describe('time', () => {
     await using source = http({ url: api.url, parallel: 4, pagination: pages });
     const read = await readSource(source, { chunks: 1 });
     expect(read.records).toHaveLength(10);
-    expect(performance.now() - start).toBeLessThan(1_000);
+    expect(performance.now() - start).toBeLessThan(5_000);
     await expect.poll(() => api.abandoned + 1).toBe(api.requests.length);
   });
 

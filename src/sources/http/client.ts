@@ -1,11 +1,12 @@
 import { Agent, request } from 'undici';
 import type { Log } from '../../contract/index.js';
+import { pause } from '../../pause.js';
 import { hider, isSecretName, publicAddress, secretsIn } from './address.js';
 import { type Authorization, authorization, basicHeader } from './authorization.js';
 import { unpack } from './encoding.js';
 import { type Answer, connectionFailure, Failure, RequestError, statusFailure } from './failure.js';
 import type { HttpSettings } from './options.js';
-import { Pace, pause } from './pace.js';
+import { Pace } from './pace.js';
 import { backoff, type RetryRules } from './retry.js';
 
 /** One request of the listing. */
@@ -95,13 +96,17 @@ export class Client implements AsyncDisposable {
       try {
         const header = await this.#authorization.header(errand.signal);
         const headers = header === undefined ? this.#headers : { ...this.#headers, authorization: header };
+        const start = performance.now();
         const answer = await this.#once(ask.url, this.#settings.method, headers, ask.body, errand.signal);
         if (answer.status === 401 && !renewed && this.#authorization.renew(header)) {
           renewed = true;
           continue;
         }
         if (answer.status >= 300) throw statusFailure(answer, this.#authorized);
-        return { value: read(answer), failures };
+        const value = read(answer);
+        const ms = Math.round(performance.now() - start);
+        errand.log.debug({ status: answer.status, bytes: answer.bytes.length, ms }, `${ask.label} came`);
+        return { value, failures };
       } catch (error) {
         errand.signal.throwIfAborted();
         if (!(error instanceof Failure)) throw error;

@@ -4,8 +4,10 @@ import { Recent } from './recent.js';
 
 /** What the doctor has counted since the listing's start. It survives JSON, so a resume goes on counting. */
 export interface Tally {
-  /** Rows that came again. */
+  /** Rows that came again and were not handed on as records: by their key, or with a page at which reading stopped. */
   readonly repeated: number;
+  /** Without a key: rows that are equal to one of the page before, which may be as it should. */
+  readonly alike: number;
   /** Pages on which such rows stood. */
   readonly overlaps: number;
   /** The last total told. */
@@ -20,14 +22,14 @@ export interface Tally {
   readonly capped?: { readonly asked: number; readonly given: number } | undefined;
 }
 
-export const freshTally: Tally = { repeated: 0, overlaps: 0, changes: 0, shrank: false, short: 0, empty: 0 };
+export const freshTally: Tally = { repeated: 0, alike: 0, overlaps: 0, changes: 0, shrank: false, short: 0, empty: 0 };
 
 /** What is known of a page before it is handed on. */
 export interface Diagnosis {
-  /** Indexes of records that an earlier page had under the same key; all of a repeated page. */
+  /** Indexes of records that an earlier page had under the same key. */
   readonly duplicates: ReadonlySet<number>;
-  /** The label of the page this one repeats, item for item. */
-  readonly repeats: string | undefined;
+  /** This page and those before brought no new key. */
+  readonly stale: boolean;
 }
 
 /** Keys remembered: at least this many, whatever the size of pages. */
@@ -65,29 +67,27 @@ export class Doctor {
 
   /** A page with items, next in order. */
   examine(items: readonly unknown[], fingerprint: string, label: string): Diagnosis {
-    const repeats = this.#pages.get(fingerprint);
-    if (repeats !== undefined) {
-      this.#tally.repeated += items.length;
-      return { duplicates: new Set(items.keys()), repeats };
-    }
     this.#pages.set(fingerprint, label);
     this.#page++;
     const again = this.#keyOf ? this.#againByKey(items, this.#keyOf) : this.#againByText(items);
     const stale = this.#keyOf !== undefined && again.size === items.length;
     this.#stale = stale ? this.#stale + 1 : 0;
-    if (again.size === 0) return { duplicates: nothing, repeats };
-    this.#tally.repeated += again.size;
+    if (again.size === 0) return { duplicates: nothing, stale: false };
+    this.#tally[this.#keyOf ? 'repeated' : 'alike'] += again.size;
     this.#tally.overlaps++;
     this.#example('overlap', label);
-    return {
-      duplicates: this.#keyOf ? again : nothing,
-      repeats: this.#stale >= stalePages ? 'the pages before' : undefined,
-    };
+    return { duplicates: this.#keyOf ? again : nothing, stale: this.#stale >= stalePages };
   }
 
-  /** Whether a page with the same items was there before. */
-  knows(fingerprint: string): boolean {
-    return this.#pages.get(fingerprint) !== undefined;
+  /** The label of an earlier page with the same items. */
+  earlier(fingerprint: string): string | undefined {
+    return this.#pages.get(fingerprint);
+  }
+
+  /** A page that is an earlier one again, none of whose records counts. */
+  repeated(items: readonly unknown[]): Diagnosis {
+    this.#tally.repeated += items.length;
+    return { duplicates: new Set(items.keys()), stale: false };
   }
 
   /** The listing's total as a page tells it. */
@@ -153,7 +153,7 @@ export class Doctor {
    * @param whole false when reading stopped before the listing's end: then nothing is claimed and nothing is missing.
    */
   findings(rows: number, whole: boolean): readonly Problem[] {
-    const { repeated, overlaps, total, firstTotal, changes, short, empty, capped } = this.#tally;
+    const { repeated, alike, overlaps, total, firstTotal, changes, short, empty, capped } = this.#tally;
     const found = [...this.#now.values()];
     const distinct = rows - repeated;
     const proven = this.agrees(rows);
@@ -170,7 +170,7 @@ export class Doctor {
         this.#keyOf
           ? `${repeated} records came again on a later page, on ${overlaps} pages${first('overlap')}; they are counted as ` +
               'duplicates: the listing changes while it is read, or has no stable order'
-          : `${repeated} records are equal to a record of the page before, on ${overlaps} pages${first('overlap')}; nothing ` +
+          : `${alike} records are equal to a record of the page before, on ${overlaps} pages${first('overlap')}; nothing ` +
               'was dropped, for without a key they can not be told apart',
       );
     if (changes > 0)
@@ -198,7 +198,7 @@ export class Doctor {
       add(
         'total-mismatch',
         true,
-        `the API told of ${total} records, ${distinct} different ones came; where its total is only an estimate, leave the ` +
+        `the API told of ${total} records, ${distinct} ${this.#keyOf ? 'different ones ' : ''}came; where its total is only an estimate, leave the ` +
           'option total out',
       );
     return found;

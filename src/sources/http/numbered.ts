@@ -71,19 +71,27 @@ export class NumberedPages {
   }
 
   async *chunks(): AsyncGenerator<RecordChunk, void, undefined> {
+    const toTheEnd = yield* this.#pages();
+    if (!toTheEnd) return;
+    yield* this.#reading.rest();
+    this.#reading.ended();
+  }
+
+  /** Returns whether the listing came to its end, or reading was stopped there; false when no more was wanted. */
+  async *#pages(): AsyncGenerator<RecordChunk, boolean, undefined> {
     const { doctor } = this.#reading;
     for (;;) {
       const slot = this.#window.shift() ?? this.#further();
-      if (!slot) return this.#reading.ended();
+      if (!slot) return true;
       const outcome = await slot.outcome;
       const { label } = outcome.ask;
       const page = this.#accept(slot, outcome);
-      if (!page) return this.#reading.ended();
+      if (!page) return true;
       if (page.items.length === 0) {
         if (slot.kind !== 'gap') this.#empty.push(label);
         continue;
       }
-      if (slot.kind === 'probe' && doctor.knows(page.fingerprint)) return this.#reading.ended();
+      if (slot.kind === 'probe' && doctor.earlier(page.fingerprint) !== undefined) return true;
       if (this.#beyond(slot.place.at)) this.#open = true;
       for (const before of this.#empty.splice(0)) doctor.emptyPage(before, false);
       const items = this.#cut(slot, page);
@@ -91,19 +99,15 @@ export class NumberedPages {
       if (!isFirst) this.#judgeShort(slot, items.length);
       this.#begun = true;
       this.#measure(slot, items.length);
-      const { chunk, diagnosis } = this.#reading.chunk(slot.place, { ...page, items }, label, {
-        step: this.#step,
-        asked: this.#asked,
-      });
-      if (diagnosis.repeats !== undefined) {
-        doctor.repeatedPage(label, diagnosis.repeats, this.#reading.row);
-        yield chunk;
-        return this.#reading.ended();
+      const size = { step: this.#step, asked: this.#asked };
+      const { chunks, stopped } = this.#reading.take({ place: slot.place, page: { ...page, items }, label, size });
+      if (!stopped) {
+        this.#noteShort(slot, items.length, label, isFirst);
+        this.#fill();
       }
-      this.#noteShort(slot, items.length, label, isFirst);
-      this.#fill();
-      yield chunk;
-      if (!this.#reading.wants(0)) return;
+      yield* chunks;
+      if (stopped) return true;
+      if (!this.#reading.wants(0)) return false;
     }
   }
 

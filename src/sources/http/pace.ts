@@ -1,16 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
-/** Waits; throws the signal's reason when it is aborted meanwhile. */
-export async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  if (milliseconds <= 0) return;
-  try {
-    await sleep(milliseconds, undefined, { signal });
-  } catch (error) {
-    signal.throwIfAborted();
-    throw error;
-  }
-}
+import { pause } from '../../pause.js';
 
 /** Spaces requests evenly, and holds all of them back when the server asks for quiet. */
 export class Pace {

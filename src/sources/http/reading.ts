@@ -30,6 +30,7 @@ const token = z.object({
   asked: z.int().min(1).optional(),
   tally: z.object({
     repeated: count,
+    alike: count.default(0),
     overlaps: count,
     total: count.optional(),
     firstTotal: count.optional(),
@@ -48,6 +49,17 @@ interface PageSize {
   readonly asked?: number | undefined;
 }
 
+/** A page before it becomes a chunk. */
+interface Arrived {
+  readonly place: Place;
+  readonly page: Page;
+  readonly label: string;
+  readonly size?: PageSize;
+}
+
+/** Pages in a row that were all read before, after which the API is held to stand still. One may just be equal. */
+const standstill = 3;
+
 /** Pages a resume reads again, so that records that moved over the seam are still known. */
 const lookBack = 16;
 
@@ -64,6 +76,8 @@ export class Reading {
   readonly #readPage: ReturnType<typeof pageReader>;
   readonly #inFlight = new Set<Promise<Outcome>>();
   readonly #firstRow: number;
+  /** Pages equal to earlier ones, in a row. */
+  readonly #held: Arrived[] = [];
   /** Starts of the last pages, oldest first. */
   readonly #behind: ResumePoint[] = [];
   /** Whether the next page is to show that the listing is what it was. */
@@ -163,10 +177,50 @@ export class Reading {
     );
   }
 
-  /** The chunk of a page with items, and the row numbers moved past it. */
-  chunk(place: Place, page: Page, label: string, size: PageSize = {}): { chunk: RecordChunk; diagnosis: Diagnosis } {
+  /**
+   * The chunks that a page with items leads to: none while it is held back for being equal to an earlier one, until
+   * what comes after tells whether the listing goes on. `stopped` when it does not, and reading is to end.
+   */
+  take(arrived: Arrived): { readonly chunks: readonly RecordChunk[]; readonly stopped: boolean } {
+    const { page, label } = arrived;
+    const repeats = this.doctor.earlier(page.fingerprint);
+    if (repeats !== undefined) {
+      this.#held.push(arrived);
+      return this.#held.length < standstill
+        ? { chunks: [], stopped: false }
+        : { chunks: this.#giveUp(), stopped: true };
+    }
+    const chunks = this.#held.splice(0).map((held) => this.#chunk(held, this.#examine(held)));
+    const diagnosis = this.#examine(arrived);
+    chunks.push(this.#chunk(arrived, diagnosis));
+    if (diagnosis.stale) this.doctor.repeatedPage(label, 'the pages before', this.#row);
+    return { chunks, stopped: diagnosis.stale };
+  }
+
+  /** At the listing's end: the pages held back belong to it, unless its total was reached without them. */
+  rest(): readonly RecordChunk[] {
+    if (this.#held.length === 0) return [];
+    if (this.doctor.agrees(this.#row)) return this.#giveUp();
+    return this.#held.splice(0).map((held) => this.#chunk(held, this.#examine(held)));
+  }
+
+  #examine({ page, label }: Arrived): Diagnosis {
+    return this.doctor.examine(page.items, page.fingerprint, label);
+  }
+
+  /** Of the pages held back the first is shown, as records given before. */
+  #giveUp(): RecordChunk[] {
+    const [first] = this.#held.splice(0);
+    if (first === undefined) return [];
+    const earlier = this.doctor.earlier(first.page.fingerprint) ?? 'an earlier page';
+    const chunk = this.#chunk(first, this.doctor.repeated(first.page.items));
+    this.doctor.repeatedPage(first.label, earlier, this.#row);
+    return [chunk];
+  }
+
+  /** The chunk of a page; the row numbers move past it. */
+  #chunk({ place, page, size = {} }: Arrived, diagnosis: Diagnosis): RecordChunk {
     const { items } = page;
-    const diagnosis = this.doctor.examine(items, page.fingerprint, label);
     const { style } = this.settings.pagination;
     // With this page counted: a resume that starts at it can not see what it shares with the page before.
     const own: Token = { style, place, tally: this.doctor.tally, ...size };
@@ -183,7 +237,7 @@ export class Reading {
       ...(total === undefined ? {} : { totalRows: total }),
     };
     this.#row += items.length;
-    return { chunk, diagnosis };
+    return chunk;
   }
 
   /** Called when the listing has come to its end by itself. */

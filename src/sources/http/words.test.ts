@@ -29,8 +29,8 @@ describe('nextLink', () => {
 
   test('is done quickly with a long header that has no link in it', () => {
     const start = performance.now();
-    nextLink(`<a>${'; x="'.repeat(3_000)}`);
-    expect(performance.now() - start).toBeLessThan(500);
+    nextLink(`<a>${'; x="'.repeat(30_000)}`);
+    expect(performance.now() - start).toBeLessThan(2_000);
   });
 });
 
