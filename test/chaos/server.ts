@@ -60,6 +60,8 @@ export async function startCrashingServer(settings: Readonly<Record<string, stri
       return pid !== undefined && kill(pid);
     },
     async restart() {
+      // PostgreSQL 18, told to shut down while it recovers from a crash, was seen to wait for ever, all backends gone.
+      await query('SELECT 1');
       await server.stop();
       await server.start();
     },
