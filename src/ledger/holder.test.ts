@@ -30,8 +30,8 @@ test('a process of this host that has ended is not alive; of other hosts nothing
 test.runIf(existsSync('/proc/self/stat'))(
   'a process that nobody has taken note of the death of is not alive',
   async () => {
-    // The shell gives way to a process that does not know it has a child.
-    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 10'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    // The shell gives way to a process that does not know it has a child, before the child ends.
+    const parent = spawn('sh', ['-c', 'sleep 0.3 & echo $!; exec sleep 10'], { stdio: ['ignore', 'pipe', 'ignore'] });
     const [said] = await once(parent.stdout, 'data');
     const holder = `${hostname()} ${String(said).trim()} - r`;
     try {
