@@ -5,6 +5,9 @@ import pg from 'pg';
 import { startPostgres } from '../../src/hosts/cli/demo/postgres-server.js';
 import type { Random } from './random.js';
 
+/** Milliseconds a fast shutdown may take. */
+const patience = 10_000;
+
 /** A server that can be made to crash. */
 export interface CrashingServer extends AsyncDisposable {
   readonly url: string;
@@ -48,6 +51,35 @@ export async function startCrashingServer(settings: Readonly<Record<string, stri
     const pid = rows[random.int(0, rows.length - 1)]?.pid;
     return typeof pid === 'number' ? pid : undefined;
   };
+  /** After a crash its children notice within moments; until the last is gone its memory is in use and no other server starts. */
+  const start = async () => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await server.start();
+      } catch (error) {
+        if (attempt === 100) throw new Error('the server does not start again', { cause: error });
+        await sleep(50);
+      }
+    }
+  };
+  const postmaster = async () => {
+    const file = await readFile(join(server.dataDirectory, 'postmaster.pid'), 'utf8').catch(() => '');
+    return Number(file.split('\n')[0]) || undefined;
+  };
+  /**
+   * PostgreSQL 18, told to shut down while it recovers from a crash, was seen to wait for ever, all backends gone. So it is
+   * to be up, and is helped if it takes too long.
+   */
+  const stop = async (ended: () => Promise<void>) => {
+    await query('SELECT 1').catch(() => {});
+    const pid = await postmaster();
+    const help = setTimeout(() => pid !== undefined && kill(pid), patience);
+    try {
+      await ended();
+    } finally {
+      clearTimeout(help);
+    }
+  };
   return {
     url: server.url,
     query,
@@ -60,26 +92,16 @@ export async function startCrashingServer(settings: Readonly<Record<string, stri
       return pid !== undefined && kill(pid);
     },
     async restart() {
-      // PostgreSQL 18, told to shut down while it recovers from a crash, was seen to wait for ever, all backends gone.
-      await query('SELECT 1');
-      await server.stop();
-      await server.start();
+      await stop(() => server.stop());
+      await start();
     },
     async crash() {
-      const pid = Number((await readFile(join(server.dataDirectory, 'postmaster.pid'), 'utf8')).split('\n')[0]);
-      kill(pid);
+      const pid = await postmaster();
+      if (pid === undefined || !kill(pid)) throw new Error('there is no server to crash');
       while (lives(pid)) await sleep(5);
-      // Its children notice within moments; until the last is gone its memory is in use and no other server starts.
-      for (let attempt = 1; ; attempt++) {
-        try {
-          return await server.start();
-        } catch (error) {
-          if (attempt === 100) throw new Error('the server does not start again after a crash', { cause: error });
-          await sleep(50);
-        }
-      }
+      await start();
     },
-    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => stop(async () => await server[Symbol.asyncDispose]()),
   };
 }
 
