@@ -19,6 +19,8 @@ import { arch, availableParallelism, cpus, platform, totalmem } from 'node:os';
  * @typedef {object} Outcome
  * @property {{ heading?: string, rows?: number, measured: (import('./side-by-side.js').Measured | undefined)[] }[]} sections
  * @property {import('./side-by-side.js').Verdict[]} verdicts
+ * @property {Record<string, string>} [facts] what of the machine matters to this benchmark only
+ * @property {string} [notRun] why it could not be run
  */
 
 /**

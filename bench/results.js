@@ -6,6 +6,7 @@ import { isMet, medianOf } from './side-by-side.js';
 const figures = {
   load: { label: 'load alone s', show: seconds },
   peak: { label: 'peak RSS MB', show: (/** @type {number} */ value) => value.toFixed(0) },
+  cpu: { label: 'client CPU us a record', show: (/** @type {number} */ value) => value.toFixed(2) },
   wal: { label: 'WAL MB', show: (/** @type {number} */ value) => (value / 1e6).toFixed(value < 1e7 ? 2 : 0) },
   walOfTable: { label: 'WAL records of the table', show: String },
 };

@@ -14,7 +14,18 @@ import { psqlVersion } from './peers/psql.js';
 import { describe, writeResults } from './results.js';
 import { isMet } from './side-by-side.js';
 
-const benches = ['start', 'csv-append', 'objects', 'upsert', 'inserts', 'story-1', 'memory', 'bad-rows', 'ledger'];
+const benches = [
+  'start',
+  'csv-append',
+  'objects',
+  'upsert',
+  'inserts',
+  'story-1',
+  'memory',
+  'bad-rows',
+  'ledger',
+  'aerospike',
+];
 const fullRows = 1_000_000;
 
 const { values, positionals } = parseArgs({
@@ -42,11 +53,16 @@ try {
     console.log(`\n## ${name}: ${title}\n`);
     const before = load();
     /** @type {import('./bench.js').Outcome} */
-    const outcome = await measure({ database, files, folder, psql, rounds, rows, long: values.long ?? false });
+    const measured = await measure({ database, files, folder, psql, rounds, rows, long: values.long ?? false });
+    const { facts: own, notRun, ...outcome } = measured;
+    if (notRun) {
+      console.log(`NOT RUN: ${notRun}`);
+      continue;
+    }
     console.log(`\n${describe(outcome)}`);
     missed.push(...outcome.verdicts.filter((verdict) => !isMet(verdict)).map(({ what }) => `${name}: ${what}`));
     const noise = `load average ${before} before, ${load()} after; one of these runs alone makes 1 to 2`;
-    const result = { title, method, rounds, machine: { ...facts, noise }, outcome };
+    const result = { title, method, rounds, machine: { ...facts, ...own, noise }, outcome };
     if (keep) await writeResults(new URL('results/', import.meta.url), name, result);
   }
 } finally {

@@ -52,10 +52,19 @@
  * @returns {Promise<{ ours: Measured, theirs: Measured | undefined }>}
  */
 export async function sideBySide(rounds, ours, theirs) {
-  const measured = { ours: begin(ours), theirs: theirs && begin(theirs) };
+  const [first, second] = await inTurn(rounds, theirs ? [ours, theirs] : [ours]);
+  return { ours: first ?? begin(ours), theirs: second };
+}
+
+/**
+ * Measures any number of contenders in turn: A B C A B C ...
+ * @param {number} rounds
+ * @param {readonly Contender[]} contenders
+ */
+export async function inTurn(rounds, contenders) {
+  const measured = contenders.map(begin);
   for (let round = 0; round < rounds; round++) {
-    measured.ours.measurements.push(await once(ours, round));
-    if (theirs) measured.theirs?.measurements.push(await once(theirs, round));
+    for (const [i, contender] of contenders.entries()) measured[i]?.measurements.push(await once(contender, round));
   }
   process.stdout.write('\n');
   return measured;

@@ -1,5 +1,6 @@
 import type { TestProject } from 'vitest/node';
 import { startPostgres } from '../../src/hosts/cli/demo/postgres-server.js';
+import { startAerospike } from './aerospike/cluster.js';
 import { build } from './build.js';
 import { debianVersions, startDebianPostgres } from './debian-postgres.js';
 
@@ -9,6 +10,10 @@ declare module 'vitest' {
     postgres: string;
     /** That server and every other version found on this machine. */
     postgresServers: { name: string; url: string }[];
+    /** `host:port` of the nodes of AEROSPIKE_HOSTS, or of one of our own; none where there is no server. */
+    aerospikeHosts: string[];
+    /** AEROSPIKE_SERVER: the program of which tests start nodes to kill; empty where there is none. */
+    aerospikeProgram: string;
   }
 }
 
@@ -33,7 +38,25 @@ export default async function setup(project: TestProject): Promise<() => Promise
   console.log(`PostgreSQL servers under test: ${servers.map((server) => server.name).join(', ')}`);
   project.provide('postgres', servers[0]!.url);
   project.provide('postgresServers', servers);
+  const aerospike = await aerospikeHosts(stack);
+  project.provide('aerospikeHosts', aerospike);
+  project.provide('aerospikeProgram', process.env.AEROSPIKE_SERVER ?? '');
   return async () => {
     for (const server of stack.reverse()) await server[Symbol.asyncDispose]();
   };
+}
+
+/** Says what can't be tested for want of an Aerospike server, which no npm package brings. */
+async function aerospikeHosts(stack: AsyncDisposable[]): Promise<string[]> {
+  const { AEROSPIKE_HOSTS: given, AEROSPIKE_SERVER: program } = process.env;
+  if (!program)
+    console.warn('NOT RUN: faults of Aerospike servers, for AEROSPIKE_SERVER, the path of a server program, is not set');
+  if (given) return given.split(',');
+  if (!program) {
+    console.warn('NOT RUN: tests on an Aerospike server, for AEROSPIKE_HOSTS, its host:port, is not set');
+    return [];
+  }
+  const own = await startAerospike(program, { nodes: 1 });
+  stack.push(own);
+  return [...own.hosts];
 }
