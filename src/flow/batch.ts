@@ -16,6 +16,14 @@ export interface Slice {
   readonly lifetime?: Lifetime;
 }
 
+/** CSV records `[first, last)` of a chunk, and which of their fields are asked for. */
+export interface PlainFields {
+  readonly chunk: CsvChunk;
+  readonly first: number;
+  readonly last: number;
+  readonly fields: readonly number[];
+}
+
 /** Counts the rows of a chunk that are still to be settled, and releases the chunk with the last. */
 export class Lifetime {
   readonly #release: () => void;
@@ -105,6 +113,18 @@ export class SlicedBatch implements Batch {
       pieces.push({ data: chunk.data, ends: chunk.ends, first, last });
     }
     return { layout, pieces };
+  }
+
+  /** The fields that fill these columns unchanged; undefined when one of them is not filled so. */
+  plainFields(columns: readonly string[]): readonly PlainFields[] | undefined {
+    const found: PlainFields[] = [];
+    for (const { chunk, first, last, csv } of this.#slices) {
+      if (chunk.kind !== 'csv' || csv?.fields === undefined) return undefined;
+      const fields = columns.map((name) => csv.fields?.[csv.columns.indexOf(name)] ?? -1);
+      if (fields.includes(-1)) return undefined;
+      found.push({ chunk, first, last, fields });
+    }
+    return found;
   }
 
   cells(row: number, into: Cell[]): Refusal | undefined {

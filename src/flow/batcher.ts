@@ -1,4 +1,4 @@
-import type { Batch, Chunk, ResumePoint } from '../contract/index.js';
+import type { Chunk, ResumePoint } from '../contract/index.js';
 import { type Lifetime, type Slice, SlicedBatch, sliceBytes } from './batch.js';
 import type { ByteChannel } from './channel.js';
 import type { CsvMapper, Mapper } from './mapping.js';
@@ -48,7 +48,7 @@ export class Batcher {
    * The next batch; undefined after the last.
    * @throws what the source failed with, after all that came before it; the signal's reason when aborted.
    */
-  async next(signal: AbortSignal): Promise<Batch | undefined> {
+  async next(signal: AbortSignal): Promise<SlicedBatch | undefined> {
     for (;;) {
       const cut = this.#rest && this.#add(this.#rest);
       if (cut) return this.#cut(cut);
@@ -84,7 +84,7 @@ export class Batcher {
     return this.#rest || this.#bytes >= this.#size.bytes ? 'bytes' : undefined;
   }
 
-  #cut(reason: CutReason): Batch {
+  #cut(reason: CutReason): SlicedBatch {
     this.cuts[reason] += 1;
     const batch = new SlicedBatch(this.#slices, this.#mapper);
     this.#slices = [];

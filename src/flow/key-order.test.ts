@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Batch, Row } from '../contract/index.js';
+import type { Row } from '../contract/index.js';
 import { SlicedBatch } from './batch.js';
 import { KeyOrder, type Release } from './key-order.js';
 import { compileMapper } from './mapping.js';
 
 const never = new AbortController().signal;
 
-function batchOf(records: readonly Row[]): Batch {
+function batchOf(records: readonly Row[]): SlicedBatch {
   const rows = records.length;
   const span = { split: 's', from: 0, rows, next: { row: rows, token: null } };
   const chunk = { kind: 'records', span, bytes: rows, records } as const;

@@ -28,6 +28,8 @@ export interface CsvMapper {
   readonly columns: readonly string[];
   /** Field i is column i, unchanged: the bytes may be passed on without being parsed. */
   readonly direct: boolean;
+  /** Field of each column, -1 where the file has none; undefined when something is done to a field on its way. */
+  readonly fields?: readonly number[];
   cells(fields: readonly (string | null)[], into: Cell[]): Refusal | undefined;
 }
 
@@ -266,6 +268,7 @@ function fromIndexes(columns: readonly string[], indexes: readonly number[], lay
   return {
     columns,
     direct: indexes.length === layout.fields.length && indexes.every((index, i) => index === i),
+    fields: indexes,
     cells(fields, into) {
       for (let i = 0; i < indexes.length; i++) into[i] = fields[indexes[i]!];
       return undefined;
