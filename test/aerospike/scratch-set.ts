@@ -25,7 +25,3 @@ export async function scratchSet(hosts: readonly string[], namespace = 'test'): 
   };
 }
 
-/** The sink under test, on a scratch set. */
-export function sinkOn({ hosts, namespace, set }: ScratchSet, options: Partial<AerospikeOptions> = {}): Sink {
-  return aerospike({ url: `aerospike://${hosts.join(',')}/${namespace}/${set}`, key: 'id', ...options });
-}
