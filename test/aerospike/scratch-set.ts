@@ -24,4 +24,3 @@ export async function scratchSet(hosts: readonly string[], namespace = 'test'): 
     },
   };
 }
-

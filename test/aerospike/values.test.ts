@@ -45,7 +45,10 @@ const { value } = fc.letrec((tie) => ({
     fc.array(tie('value'), { maxLength: 20 }),
     fc.dictionary(text, tie('value'), { maxKeys: 20, noNullPrototype: true }),
     fc
-      .uniqueArray(fc.tuple(fc.oneof(fc.integer(), text), tie('value')), { maxLength: 20, selector: ([k]) => String(k) })
+      .uniqueArray(fc.tuple(fc.oneof(fc.integer(), text), tie('value')), {
+        maxLength: 20,
+        selector: ([k]) => String(k),
+      })
       .map((entries) => new Map(entries)),
   ),
 }));
@@ -66,7 +69,11 @@ describe.runIf(hosts.length > 0)('on a real server, read by the official client'
       ...[true, false],
       ...[[], ['new', 'fraud', 'regular'], [1, [2, [3, []]]], [null, true, 1.5, Buffer.from([0])]],
       ...[Array.from({ length: 20 }, (_, i) => i), Array.from({ length: 70_000 }, (_, i) => i % 300)],
-      ...[{}, { a: 1, b: [1, 2], c: { d: 'e' } }, Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`k${i}`, i]))],
+      ...[
+        {},
+        { a: 1, b: [1, 2], c: { d: 'e' } },
+        Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`k${i}`, i])),
+      ],
       ...[31, 32, 255, 256, 65_535, 65_536].map((length) => ['y'.repeat(length - 1), Buffer.alloc(length - 1, 1)]),
     ];
     const found = await readBack(scratch, values);
