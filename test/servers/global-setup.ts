@@ -50,7 +50,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
 async function aerospikeHosts(stack: AsyncDisposable[]): Promise<string[]> {
   const { AEROSPIKE_HOSTS: given, AEROSPIKE_SERVER: program } = process.env;
   if (!program)
-    console.warn('NOT RUN: faults of Aerospike servers, for AEROSPIKE_SERVER, the path of a server program, is not set');
+    console.warn(
+      'NOT RUN: faults of Aerospike servers, for AEROSPIKE_SERVER, the path of a server program, is not set',
+    );
   if (given) return given.split(',');
   if (!program) {
     console.warn('NOT RUN: tests on an Aerospike server, for AEROSPIKE_HOSTS, its host:port, is not set');

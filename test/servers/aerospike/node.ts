@@ -55,13 +55,14 @@ export class AerospikeNode {
     throw new Error(`Aerospike on ${this.host} does not answer:\n${await this.#said()}`);
   }
 
-  /** SIGKILL: what is in memory is gone. */
-  async kill(): Promise<void> {
-    const server = this.#process;
-    if (!server || server.exitCode !== null || server.signalCode !== null) return;
-    const ended = new Promise((resolve) => server.once('exit', resolve));
-    server.kill('SIGKILL');
-    await ended;
+  /** SIGKILL: what is in memory is gone, and what was not yet written to the file. */
+  kill(): Promise<void> {
+    return this.#end('SIGKILL');
+  }
+
+  /** SIGTERM: writes out what belongs on the file; what is in memory is gone. */
+  leave(): Promise<void> {
+    return this.#end('SIGTERM');
   }
 
   /** SIGSTOP: connections stay open, nothing is answered. */
@@ -72,6 +73,14 @@ export class AerospikeNode {
   /** SIGCONT. */
   resume(): void {
     this.#process?.kill('SIGCONT');
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const server = this.#process;
+    if (!server || server.exitCode !== null || server.signalCode !== null) return;
+    const ended = new Promise((resolve) => server.once('exit', resolve));
+    server.kill(signal);
+    await ended;
   }
 
   async #said(): Promise<string> {
@@ -92,14 +101,11 @@ function configuration({
   const seeds = mesh.map((seed) => `mesh-seed-address-port 127.0.0.1 ${seed}`).join('\n    ');
   return `service {
   run-as-daemon false
-  user ${process.getuid?.() ?? 0}
-  group ${process.getgid?.() ?? 0}
   proto-fd-max 2048
   work-directory ${folder}
   pidfile ${join(folder, 'node.pid')}
   cluster-name ${cluster}
   node-id ${id}
-  migrate-fill-delay 0
 }
 mod-lua {
   user-path ${join(folder, 'udf')}

@@ -29,7 +29,7 @@ interface Waiting {
 
 /** `hosts`: `host:port` of at least one node. */
 export async function officialClient(hosts: readonly string[]): Promise<OfficialClient> {
-  const child = fork(new URL('official-client.js', import.meta.url), { serialization: 'advanced' });
+  const child = fork(new URL('official-client-process.js', import.meta.url), { serialization: 'advanced' });
   const waiting = new Map<number, Waiting>();
   let calls = 0;
   child.on('message', ({ id, result, error }: { id: number; result: never; error?: string }) => {
