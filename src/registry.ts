@@ -8,6 +8,12 @@ export interface Component<Part> {
   create(options: unknown): Part;
 }
 
+/** A sink, and who keeps account of what is loaded into it. */
+export interface SinkComponent extends Component<Sink> {
+  /** It can keep the account itself, in the target. For the others a host keeps it, in a folder of the machine. */
+  readonly keepsLedger: boolean;
+}
+
 function component<Schema extends z.ZodType, Part>(
   options: Schema,
   create: (options: z.output<Schema>) => Part,
@@ -32,10 +38,14 @@ export const sources: Readonly<Record<string, () => Promise<Component<Source>>>>
 };
 
 /** Every sink by name, loaded when asked for. */
-export const sinks: Readonly<Record<string, () => Promise<Component<Sink>>>> = {
+export const sinks: Readonly<Record<string, () => Promise<SinkComponent>>> = {
+  aerospike: async () => {
+    const { aerospike, aerospikeOptions } = await import('./sinks/aerospike/index.js');
+    return { ...component(aerospikeOptions, aerospike), keepsLedger: false };
+  },
   postgres: async () => {
     const { postgres, postgresOptions } = await import('./sinks/postgres/index.js');
-    return component(postgresOptions, postgres);
+    return { ...component(postgresOptions, postgres), keepsLedger: true };
   },
 };
 

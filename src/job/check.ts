@@ -33,6 +33,10 @@ export async function checkJob(draft: Draft): Promise<Job> {
   const found = judge(jobSchema, []);
   const source = await part(root, 'source', sources, judge, found);
   const sink = await part(root, 'sink', sinks, judge, found);
+  if (sink && valueAt(root, ['ledger']) !== undefined && (await sinks[sink.name]?.())?.keepsLedger) {
+    const message = `is for sinks that keep no account themselves; ${sink.name} does, unless its own option ledger is false`;
+    found.push({ path: ['ledger'], about: 'key', message });
+  }
   const known = new Set(draft.problems.map(({ path }) => path.join('\0')));
   const problems = [...draft.problems, ...found.filter(({ path }) => !known.has(path.join('\0')))];
   if (problems.length > 0 || !source || !sink) throw new ConfigError('bad-job', describe(draft, problems));

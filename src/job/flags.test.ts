@@ -100,7 +100,7 @@ describe('jobFromFlags', () => {
       }),
     ).toEqual([
       'the command line has 8 mistakes:',
-      '  SINK: expected an address such as postgres://user@host:5432/database; what it leaves out comes from PGHOST and its like',
+      '  SINK: expected an address such as postgres://user@host:5432/database, of which PGHOST and its like fill in what is left out, or aerospike://host:3000/namespace/set',
       '  --workers: expected a whole number, 1 or more',
       '  --batch-size: expected a whole number, 1 or more',
       '  --max-errors: expected a count such as 100, or a share of the rows read between 0% and 100%, such as 1%',
@@ -108,6 +108,48 @@ describe('jobFromFlags', () => {
       '  --table: is missing (table, or schema.table; quote odd names: "My Schema"."T")',
       '  --mode: expected append, upsert or ignore, found "merge"',
       '  --items: is for http sources, and SOURCE is not one',
+    ]);
+  });
+
+  test('keyed sets into Aerospike', async () => {
+    const url = 'aerospike://host:3000,host2:3000/test/users';
+    const flags = { key: 'user_id', keyType: 'integer', bins: 'tags:json, age', mode: 'replace', ttl: '3600' };
+    expect(await jobFromFlags('users.csv', url, { ...flags, ledger: false })).toEqual({
+      source: { name: 'file', options: { path: 'users.csv' } },
+      sink: {
+        name: 'aerospike',
+        options: {
+          url,
+          key: 'user_id',
+          keyType: 'integer',
+          bins: { tags: 'json', age: 'auto' },
+          mode: 'replace',
+          ttl: 3600,
+        },
+      },
+      ledger: false,
+    });
+    const plain = await jobFromFlags('users.csv', url, { key: 'user_id', bins: 'tags,age', ttl: 'never' });
+    expect(plain.sink.options).toEqual({ url, key: 'user_id', bins: ['tags', 'age'], ttl: 'never' });
+  });
+
+  test('a flag of another sink is refused', async () => {
+    expect(await complaint('a.csv', 'aerospike://host/test/users', { key: 'id', table: 't', create: true })).toEqual([
+      'the command line has 2 mistakes:',
+      '  --table: is for postgres, and SINK is not one',
+      '  --create: is for postgres, and SINK is not one',
+    ]);
+    expect(await complaint('a.csv', sink, { table: 't', bins: 'a:integerr', ttl: '5' })).toEqual([
+      'the command line has 2 mistakes:',
+      '  --bins: is for aerospike, and SINK is not one',
+      '  --ttl: is for aerospike, and SINK is not one',
+    ]);
+    expect(
+      await complaint('a.csv', 'aerospike://host/test/users', { key: 'id', bins: 'a:integerr', mode: 'upsert' }),
+    ).toEqual([
+      'the command line has 2 mistakes:',
+      '  --mode: expected update, replace, create-only or update-only, found "upsert"',
+      expect.stringContaining('--bins: expected auto, integer'),
     ]);
   });
 

@@ -27,6 +27,9 @@ export interface LoadFlags extends RunFlags {
   readonly mode?: string;
   readonly key?: string;
   readonly create?: boolean;
+  readonly keyType?: string;
+  readonly bins?: string;
+  readonly ttl?: string;
   readonly format?: string;
   readonly delimiter?: string;
   readonly quote?: string;
@@ -53,23 +56,23 @@ interface Destination<Typed> {
 
 type Destinations<Flags> = { readonly [Name in keyof Flags]-?: Destination<NonNullable<Flags[Name]>> };
 
-const runFlags: Destinations<RunFlags> = {
+type SinkName = 'postgres' | 'aerospike';
+type SinkFlag = 'table' | 'mode' | 'key' | 'create' | 'keyType' | 'bins' | 'ttl';
+
+const runFlags: Destinations<Omit<RunFlags, 'ledger'>> = {
   workers: { flag: '--workers', path: ['workers'], read: count },
   batchSize: { flag: '--batch-size', path: ['batchSize'], read: count },
   limit: { flag: '--limit', path: ['limit'], read: count },
   maxErrors: { flag: '--max-errors', path: ['maxErrors'], read: parseMaxErrors },
   verify: { flag: '--verify', path: ['verify'], read: level },
-  ledger: { flag: '--no-ledger', path: ['sink', 'postgres', 'ledger'] },
 };
 
-const loadFlags: Destinations<LoadFlags> = {
-  ...runFlags,
+const mappingFlags: Destinations<Pick<LoadFlags, 'columns' | 'ignoreExtra'>> = {
   columns: { flag: '--columns', path: ['columns'], read: parseColumns },
   ignoreExtra: { flag: '--ignore-extra', path: ['ignoreExtra'] },
-  table: { flag: '--table', path: ['sink', 'postgres', 'table'] },
-  mode: { flag: '--mode', path: ['sink', 'postgres', 'mode'] },
-  key: { flag: '--key', path: ['sink', 'postgres', 'key'], read: names },
-  create: { flag: '--create', path: ['sink', 'postgres', 'create'] },
+};
+
+const sourceFlags: Destinations<Omit<LoadFlags, keyof RunFlags | 'columns' | 'ignoreExtra' | SinkFlag>> = {
   format: { flag: '--format', path: ['source', 'file', 'format'] },
   delimiter: { flag: '--delimiter', path: ['source', 'file', 'delimiter'], read: character },
   quote: { flag: '--quote', path: ['source', 'file', 'quote'] },
@@ -86,6 +89,29 @@ const loadFlags: Destinations<LoadFlags> = {
   httpHeader: { flag: '--header', path: ['source', 'http', 'headers'], read: parseHeaders },
 };
 
+type SinkFlags = Partial<Destinations<Pick<LoadFlags, SinkFlag>>>;
+
+const sinkFlags: Readonly<Record<SinkName, SinkFlags>> = {
+  postgres: {
+    table: { flag: '--table', path: ['sink', 'postgres', 'table'] },
+    mode: { flag: '--mode', path: ['sink', 'postgres', 'mode'] },
+    key: { flag: '--key', path: ['sink', 'postgres', 'key'], read: names },
+    create: { flag: '--create', path: ['sink', 'postgres', 'create'] },
+  },
+  aerospike: {
+    mode: { flag: '--mode', path: ['sink', 'aerospike', 'mode'] },
+    key: { flag: '--key', path: ['sink', 'aerospike', 'key'] },
+    keyType: { flag: '--key-type', path: ['sink', 'aerospike', 'keyType'] },
+    bins: { flag: '--bins', path: ['sink', 'aerospike', 'bins'], read: parseBins },
+    ttl: { flag: '--ttl', path: ['sink', 'aerospike', 'ttl'], read: secondsOrWord },
+  },
+};
+
+/** Where it is said that no account is to be kept: of a sink that does so itself, among its own options. */
+function ledgerFlag(sink: string): Destinations<Pick<RunFlags, 'ledger'>> {
+  return { ledger: { flag: '--no-ledger', path: sink === 'postgres' ? ['sink', 'postgres', 'ledger'] : ['ledger'] } };
+}
+
 /** A flag's value on its way into the job, or why it can't be. */
 interface Setting {
   readonly flag: string;
@@ -100,20 +126,35 @@ interface Setting {
  */
 export async function jobFromFlags(source: string, sink: string, flags: LoadFlags): Promise<Job> {
   const web = /^https?:\/\//i.test(source);
+  const kind: SinkName = /^aerospike:/i.test(sink) ? 'aerospike' : 'postgres';
+  const common = { ...runFlags, ...ledgerFlag(kind), ...mappingFlags };
   const settings: Setting[] = [
     { flag: 'SOURCE', path: web ? ['source', 'http', 'url'] : ['source', 'file', 'path'], value: source },
-    sinkSetting(sink),
+    sinkSetting(sink, kind),
   ];
   const root: Tree = {};
   const problems: JobProblem[] = [];
-  for (const setting of [...settings, ...settingsOf(loadFlags, flags)]) {
+  const given = [
+    ...settingsOf(common, flags),
+    ...settingsOf(sinkFlags[kind], flags),
+    ...settingsOf(sourceFlags, flags),
+  ];
+  for (const setting of [...settings, ...given]) {
     const { path, value } = setting;
     const misplaced = path[1] === (web ? 'file' : 'http');
     const problem = misplaced ? `is for ${web ? 'files' : 'http sources'}, and SOURCE is not one` : setting.problem;
     if (problem !== undefined) problems.push({ path, about: 'value', message: problem });
     if (!misplaced) put(root, path, value);
   }
-  const places = [...settings, ...Object.values(loadFlags)];
+  const other: SinkName = kind === 'postgres' ? 'aerospike' : 'postgres';
+  const foreign = Object.entries(sinkFlags[other]).filter(([name]) => !Object.hasOwn(sinkFlags[kind], name));
+  for (const { path } of settingsOf(Object.fromEntries(foreign), flags)) {
+    problems.push({ path, about: 'value', message: `is for ${other}, and SINK is not one` });
+  }
+  const places = [
+    ...settings,
+    ...[common, sinkFlags[kind], Object.fromEntries(foreign), sourceFlags].flatMap((known) => Object.values(known)),
+  ];
   return checkJob({
     value: root,
     title: 'the command line',
@@ -133,20 +174,23 @@ export function override(job: Job, flags: RunFlags): Job {
   if (wrong.length > 0) {
     throw new ConfigError('bad-job', wrong.map(({ flag, problem }) => `${flag}: ${problem}`).join('\n'));
   }
-  const { ledger, ...rest } = Object.fromEntries(settings.map(({ path, value }) => [path.at(-1), value]));
-  const sink = ledger === undefined ? job.sink : { ...job.sink, options: { ...asObject(job.sink.options), ledger } };
-  return { ...job, ...rest, sink };
+  const rest = Object.fromEntries(settings.map(({ path, value }) => [path.at(-1), value]));
+  const [none] = settingsOf(ledgerFlag(job.sink.name), flags);
+  if (none === undefined) return { ...job, ...rest };
+  if (none.path.length === 1) return { ...job, ...rest, ledger: false };
+  return { ...job, ...rest, sink: { ...job.sink, options: { ...asObject(job.sink.options), ledger: false } } };
 }
 
 function asObject(value: unknown): object {
   return typeof value === 'object' && value !== null ? value : {};
 }
 
-function settingsOf<Flags extends object>(destinations: Destinations<Flags>, flags: Flags): Setting[] {
+function settingsOf<Flags extends object>(destinations: Partial<Destinations<Flags>>, flags: Flags): Setting[] {
   const settings: Setting[] = [];
   for (const name in destinations) {
     const typed = flags[name];
-    if (typed !== undefined && typed !== null) settings.push(setting(destinations[name], typed));
+    const destination = destinations[name];
+    if (destination && typed !== undefined && typed !== null) settings.push(setting(destination, typed));
   }
   return settings;
 }
@@ -160,14 +204,28 @@ function setting<Typed>({ flag, path, read }: Destination<Typed>, typed: Typed):
   }
 }
 
-function sinkSetting(sink: string): Setting {
-  const path = ['sink', 'postgres', 'url'];
-  if (/^postgres(ql)?:\/\//i.test(sink)) return { flag: 'SINK', path, value: sink };
+function sinkSetting(sink: string, kind: SinkName): Setting {
+  const path = ['sink', kind, 'url'];
+  if (/^(postgres(ql)?|aerospike):\/\//i.test(sink)) return { flag: 'SINK', path, value: sink };
   const problem =
     sink === ''
       ? 'is empty; is the variable it came from set?'
-      : 'expected an address such as postgres://user@host:5432/database; what it leaves out comes from PGHOST and its like';
+      : 'expected an address such as postgres://user@host:5432/database, of which PGHOST and its like fill in what is left out, or aerospike://host:3000/namespace/set';
   return { flag: 'SINK', path, problem };
+}
+
+/** `name,age:integer`: what becomes a bin, and what its values are read as where that is said. */
+function parseBins(list: string): string[] | Record<string, string> {
+  const all = names(list).map((text): [string, string | undefined] => {
+    const colon = text.lastIndexOf(':');
+    return colon < 0 ? [text, undefined] : [text.slice(0, colon), text.slice(colon + 1)];
+  });
+  if (all.every(([, type]) => type === undefined)) return all.map(([name]) => name);
+  return Object.fromEntries(all.map(([name, type = 'auto']) => [name, type]));
+}
+
+function secondsOrWord(typed: string): number | string {
+  return /^\d{1,15}$/.test(typed) ? Number(typed) : typed;
 }
 
 function count(digits: string): number {

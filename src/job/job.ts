@@ -48,6 +48,12 @@ export const jobSchema = z.strictObject({
     .boolean()
     .optional()
     .describe('drop fields the table has no column for; default: false, they are an error'),
+  ledger: z
+    .union([z.string().min(1), z.literal(false)])
+    .optional()
+    .describe(
+      'folder of this machine that keeps account of what is loaded into a sink that does not do so itself, so that a run can be gone on with; false: none; default: .sluice/ledger',
+    ),
   verify: z.enum(verifyLevels).optional().describe('what is read back and compared after the load; default: none'),
 });
 

@@ -66,11 +66,13 @@ export async function resumeCommand(
   };
   const job = override(await restoredJob(saved, again, join(runDir, 'job.json')), flags);
   const hint = ({ code }: LoadError) =>
-    lacksPassword(saved, again) && (code === 'no-password' || code === 'wrong-password')
-      ? `The password in the sink's address was not kept. Give it by PGPASSWORD, by a password file, or: sluice resume ${name} --sink URL`
+    lacksPassword(saved, again) && passwordFaults.has(code)
+      ? `The password in the sink's address was not kept. Give it by PGPASSWORD or a password file, for Aerospike by AEROSPIKE_PASSWORD, or: sluice resume ${name} --sink URL`
       : undefined;
   return runJob(job, { ...settings, runDir, resume: saved.run }, terminal, { hint });
 }
+
+const passwordFaults = new Set(['no-password', 'wrong-password', 'access-refused']);
 
 /** A run's folder by its path, or by the name of its run where folders have their usual place. */
 function findRun(name: string): { folder: string; saved: SavedJob } {

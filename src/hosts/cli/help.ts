@@ -15,6 +15,8 @@ Environment:
   PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE PGSSLMODE ...
                 what the sink's address leaves out, as for psql
   DATABASE_URL  runs: the database, when none is given; demo: the server to use
+  AEROSPIKE_USER AEROSPIKE_PASSWORD
+                what an address of Aerospike leaves out
   SLUICE_LOG    debug: the log in the run folder tells of every batch and page
   SLUICE_DEBUG  1: errors come with their stack
   NO_COLOR      1: no colours
@@ -43,6 +45,9 @@ Examples:
     sluice load http://127.0.0.1:8000/cities $DATABASE_URL --table cities --mode upsert --key id \\
       --pagination page --page-param _page --size-param _limit --page-size 100 --parallel 8 \\
       --columns 'id=cityId,name,lon=loc.coordinates[0],lat=loc.coordinates[1]'
+
+  Keyed sets into Aerospike, the keys integers and the bin a list:
+    sluice load users.csv aerospike://127.0.0.1:3000/test/users --key user_id --key-type integer --bins categories:json
 
   The same command after a failure, going on where it stopped:
     sluice load cities.csv $DATABASE_URL --table cities --resume
@@ -87,6 +92,7 @@ Examples:
   sluice runs $DATABASE_URL
   sluice runs show 20260131T120000-3f9a1c $DATABASE_URL
   sluice runs prune $DATABASE_URL --keep 3
+  sluice runs .sluice/ledger
 `;
 
 export const showHelp = `

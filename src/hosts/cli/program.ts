@@ -33,17 +33,14 @@ export function makeProgram(terminal: Terminal, done: (code: number) => void): C
   const load = program
     .command('load')
     .summary('load files or an API into a table')
-    .description('Loads files, standard input or an HTTP API into a PostgreSQL table.')
+    .description('Loads files, standard input or an HTTP API into a PostgreSQL table or an Aerospike set.')
     .argument('<source>', 'a path, a glob, - for standard input, or http(s)://...')
     .argument(
       '<sink>',
-      'postgres://user:password@host:port/database; what it leaves out comes from PGHOST and its like',
-    )
-    .optionsGroup('Table:')
-    .option('--table <name>', 'table, or schema.table; quote odd names: \'"My Schema"."T"\'')
-    .option('--mode <mode>', 'append, upsert or ignore (default: append)')
-    .option('--key <columns>', 'columns that tell rows apart, with commas between (default: the primary key)')
-    .option('--create', 'create the table from a sample when it does not exist')
+      'postgres://user:password@host:port/database, where PGHOST and its like fill in what is left out; or aerospike://host:port,host2:port/namespace/set',
+    );
+  withTarget(load)
+    .option('--create', 'PostgreSQL: create the table from a sample when it does not exist')
     .optionsGroup('Columns:')
     .option('--columns <list>', 'what goes into which column, such as id,name,lon=loc.coordinates[0]')
     .option('--ignore-extra', 'drop fields the table has no column for, instead of refusing them')
@@ -119,10 +116,8 @@ export function makeProgram(terminal: Terminal, done: (code: number) => void): C
     .optionsGroup('Rejects:')
     .option('--from <file>', 'a mended copy of the rejects (default: rejects.ndjson in the folder)')
     .optionsGroup('How they are loaded (the same as the run was):')
-    .option('--job <file>', 'the job file; or SINK and these:')
-    .option('--table <name>', 'table, or schema.table')
-    .option('--mode <mode>', 'append, upsert or ignore (default: append)')
-    .option('--key <columns>', 'columns that tell rows apart')
+    .option('--job <file>', 'the job file; or SINK and these:');
+  withTarget(replay)
     .option('--columns <list>', 'what goes into which column')
     .option('--ignore-extra', 'drop fields the table has no column for, instead of refusing them');
   withRunOptions(replay)
@@ -189,13 +184,33 @@ function addRuns(program: Command, terminal: Terminal, done: (code: number) => v
     });
 }
 
+function withTarget(command: Command): Command {
+  return command
+    .optionsGroup('Target:')
+    .option(
+      '--mode <mode>',
+      'PostgreSQL: append, upsert or ignore (default: append); Aerospike: update, replace, create-only or update-only (default: update)',
+    )
+    .option(
+      '--key <columns>',
+      'PostgreSQL: columns that tell rows apart, with commas between (default: the primary key); Aerospike: the column whose value is the key',
+    )
+    .option('--table <name>', 'PostgreSQL: table, or schema.table; quote odd names: \'"My Schema"."T"\'')
+    .option('--key-type <type>', 'Aerospike: integer, string or bytes (default: as records have it, so text from CSV)')
+    .option(
+      '--bins <list>',
+      'Aerospike: columns that become bins, such as tags:json,age:integer (default: all but the key)',
+    )
+    .option('--ttl <seconds>', 'Aerospike: until a record expires; or never, keep, default');
+}
+
 function withRunOptions(command: Command): Command {
   withPace(command)
     .optionsGroup('Going on after a failure:')
     .option('--resume', "go on with this job's latest run, or start its first")
     .option('--force', 'with --resume: although the source is no longer what it was')
     .option('--wait', 'wait while another process runs this job, instead of failing')
-    .option('--no-ledger', 'keep no account in the database: no resume, and no longer exactly once')
+    .option('--no-ledger', 'keep no account of what is loaded: no resume, and no longer exactly once')
     .optionsGroup('Running:')
     .option('--dry-run', 'read a sample, match it with the table, say what would be done; change nothing')
     .option('--run-dir <folder>', 'where job, log, report and rejects go (default: runs/<run>)');

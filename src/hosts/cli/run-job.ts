@@ -6,6 +6,8 @@ import { jobId } from '../../flow/prepare.js';
 import { newRunName } from '../../flow/run-name.js';
 import type { Job } from '../../job/job.js';
 import { type PreparedJob, prepare } from '../../job/prepare.js';
+import { fileLedger } from '../../ledger/file-ledger.js';
+import { sinks } from '../../registry.js';
 import { startDisplay } from './display.js';
 import { exitCode, exitCodes } from './exit-code.js';
 import { explain } from './explain.js';
@@ -15,6 +17,8 @@ import { saveJob, type WrittenJob } from './saved-job.js';
 import { watchSignals } from './signals.js';
 import { describeDryRun, summarize } from './summary.js';
 import type { Terminal } from './terminal.js';
+
+const defaultLedger = '.sluice/ledger';
 
 /** How a run is to be begun and seen, apart from what it does. */
 export interface RunSettings {
@@ -86,7 +90,7 @@ export async function runLoad(
   stop: Pick<LoadOptions, 'drain' | 'signal'>,
   written?: WrittenJob,
 ): Promise<Outcome> {
-  const prepared = await prepare(job);
+  const prepared = { ...(await prepare(job)), ...(await ledgerOf(job)) };
   const { run, resume } = await whichRun(prepared, settings.resume ?? false, stop);
   const warn = (text: string) => terminal.say(`${terminal.paint('yellow', 'warning:')} ${text}`);
   const runDir = makeRunDir(settings.runDir ?? defaultRunDir(run), warn);
@@ -127,6 +131,12 @@ export async function runLoad(
   }
 }
 
+/** The account of what is loaded into a sink that keeps none itself. */
+async function ledgerOf({ sink, ledger = defaultLedger }: Job): Promise<Pick<LoadOptions, 'ledger'>> {
+  if (ledger === false || (await sinks[sink.name]!()).keepsLedger) return {};
+  return { ledger: fileLedger(ledger) };
+}
+
 interface WhichRun {
   /** The name of the run that is gone on with, or for the one to be started. */
   readonly run: string;
@@ -135,17 +145,17 @@ interface WhichRun {
 
 /** Looks up the job's latest run where that is to be gone on with: its folder bears its name. */
 async function whichRun(
-  { source, sink }: PreparedJob,
+  { source, sink, ledger = sink.ledger }: PreparedJob & Pick<LoadOptions, 'ledger'>,
   resume: boolean | string,
   stop: Pick<LoadOptions, 'drain' | 'signal'>,
 ): Promise<WhichRun> {
   if (typeof resume === 'string') return { run: resume, resume };
   const fresh = { run: newRunName(new Date()), resume };
-  if (!resume || sink.ledger === undefined) return fresh;
+  if (!resume || ledger === undefined) return fresh;
   const signals = [stop.drain, stop.signal].filter((signal) => signal !== undefined);
   try {
     const request = { job: jobId(source, sink), resume: 'latest' } as const;
-    const found = await sink.ledger.find(request, AbortSignal.any(signals));
+    const found = await ledger.find(request, AbortSignal.any(signals));
     return found === undefined ? fresh : { run: found.run, resume: found.run };
   } catch (error) {
     // There will be no load to do so.

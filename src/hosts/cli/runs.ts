@@ -1,5 +1,7 @@
+import { statSync } from 'node:fs';
 import type { Checkpoint, Ledger, Reject, RunRecord } from '../../contract/index.js';
 import { ConfigError, SinkError } from '../../errors.js';
+import { fileLedger } from '../../ledger/file-ledger.js';
 import { ledgers } from '../../registry.js';
 import { exitCodes } from './exit-code.js';
 import { describeRun, listed, tableOfRuns } from './runs-table.js';
@@ -62,11 +64,19 @@ async function withLedger(
   terminal.redactor.learn({ address });
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(address)?.[1]?.toLowerCase() ?? '';
   const open = Object.hasOwn(ledgers, scheme) ? ledgers[scheme] : undefined;
-  if (open === undefined) {
+  const folder = statSync(address, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  if (open === undefined && !folder) {
     const known = Object.keys(ledgers).map((name) => `${name}://`);
-    throw new ConfigError('bad-usage', `SINK: expected an address that begins with ${known.join(' or ')}`);
+    throw new ConfigError(
+      'bad-usage',
+      `SINK: expected an address that begins with ${known.join(' or ')}, or the folder of a ledger such as .sluice/ledger`,
+    );
   }
   using interruption = watchSignals((text) => terminal.say(text));
+  if (open === undefined) {
+    await work(fileLedger(address), AbortSignal.any([interruption.drain, interruption.signal]));
+    return exitCodes.complete;
+  }
   await using ledger = (await open())(address);
   await work(ledger, AbortSignal.any([interruption.drain, interruption.signal]));
   return exitCodes.complete;

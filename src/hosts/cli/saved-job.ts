@@ -79,7 +79,6 @@ export interface GivenAgain {
 }
 
 const sourceAddress: Path = ['source', 'http', 'url'];
-const sinkAddress: Path = ['sink', 'postgres', 'url'];
 const headers: Path = ['source', 'http', 'headers'];
 
 /**
@@ -97,7 +96,7 @@ export async function restore(
     for (const path of saved.withheld) putDeep(job, path, valueAt(now, path));
   }
   if (again.source !== undefined) put(job, sourceAddress, escaped(again.source));
-  if (again.sink !== undefined) put(job, sinkAddress, escaped(again.sink));
+  if (again.sink !== undefined) put(job, sinkAddress(saved), escaped(again.sink));
   for (const [header, value] of Object.entries(again.headers ?? {})) {
     const known = saved.withheld.find(
       (path) => isHeader(path) && String(path[3]).toLowerCase() === header.toLowerCase(),
@@ -120,8 +119,13 @@ export async function restore(
 
 /** Whether the sink's address had a password that has not been given again. */
 export function lacksPassword(saved: SavedJob, again: GivenAgain): boolean {
-  const withheld = saved.withheld.some((path) => path.join('\0') === sinkAddress.join('\0'));
+  const withheld = saved.withheld.some((path) => path.join('\0') === sinkAddress(saved).join('\0'));
   return withheld && saved.file === null && again.sink === undefined;
+}
+
+function sinkAddress({ job }: SavedJob): Path {
+  const [sink = 'postgres'] = isTree(job.sink) ? Object.keys(job.sink) : [];
+  return ['sink', sink, 'url'];
 }
 
 function flagFor(path: Path): string | undefined {
