@@ -13,7 +13,11 @@ const program = inject('aerospikeProgram');
 const minutes = 60_000;
 
 function binsOf(id: number): Row {
-  return { id, name: `n${id}`, tags: [`a${id % 7}`, `b${id % 11}`, 'regular'] };
+  return { name: `n${id}`, tags: [`a${id % 7}`, `b${id % 11}`, 'regular'] };
+}
+
+function recordOf(id: number): Row {
+  return { id, ...binsOf(id) };
 }
 
 interface Loaded {
@@ -22,9 +26,9 @@ interface Loaded {
   readonly longestPause: number;
 }
 
-/** Loads `count` records at `perSecond`, during which `moments` happen. */
+/** Loads `count` records at `perSecond`, or more until all `moments` are over. */
 async function loadDuring(scratch: ScratchSet, count: number, perSecond: number, moments: Moment[]): Promise<Loaded> {
-  const records = new PacedRecords(count, perSecond, binsOf, moments);
+  const records = new PacedRecords(count, perSecond, recordOf, moments);
   let settled = 0;
   let since = performance.now();
   let longestPause = 0;
@@ -163,7 +167,7 @@ describe.runIf(program !== '')('one Aerospike server', { timeout: 3 * minutes },
 
     await limit(1);
     await sleep(11_000);
-    const failure = await failureOf(load({ source: iterable([binsOf(1)]), sink: sinkOn(scratch) }));
+    const failure = await failureOf(load({ source: iterable([recordOf(1)]), sink: sinkOn(scratch) }));
     console.log(`stop-writes that lasts: ${failure.code}: ${failure.message}`);
     expect(failure.report).toMatchObject({ status: 'failed', written: 0 });
   });

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import type { Sink } from '../../src/contract/index.js';
+import { type AerospikeOptions, aerospike } from '../../src/sinks/aerospike/index.js';
 import { info } from '../servers/aerospike/info.js';
 import { type OfficialClient, officialClient } from '../servers/aerospike/official-client.js';
 
@@ -23,4 +25,9 @@ export async function scratchSet(hosts: readonly string[], namespace = 'test'): 
       for (const host of hosts) await info(host, `truncate:namespace=${namespace};set=${set}`).catch(() => {});
     },
   };
+}
+
+/** The sink under test, on a scratch set. */
+export function sinkOn({ hosts, namespace, set }: ScratchSet, options: Partial<AerospikeOptions> = {}): Sink {
+  return aerospike({ url: `aerospike://${hosts.join(',')}/${namespace}/${set}`, key: 'id', ...options });
 }

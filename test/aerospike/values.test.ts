@@ -25,6 +25,7 @@ async function readBack(scratch: ScratchSet, values: readonly unknown[]): Promis
 function asRead(value: unknown): unknown {
   if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value;
   if (Object.is(value, -0)) return 0;
+  if (typeof value === 'number' && Number.isInteger(value) && Math.abs(value) < 2 ** 63) return asRead(BigInt(value));
   if (Array.isArray(value)) return value.map(asRead);
   if (value instanceof Uint8Array) return Buffer.from(value);
   if (value instanceof Map) return Object.fromEntries([...value].map(([key, item]) => [String(key), asRead(item)]));

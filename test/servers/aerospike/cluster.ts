@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../../src/hosts/cli/demo/free-port.js';
-import { figures } from './info.js';
+import { figures, info } from './info.js';
 import { AerospikeNode } from './node.js';
 
 /** Servers of a test's own. */
@@ -73,5 +73,7 @@ export async function startAerospike(program: string, options: ClusterOptions): 
 
 async function isSettled(node: AerospikeNode, size: number): Promise<boolean> {
   const seen = await figures(node.host, 'statistics', 1_000).catch(() => new Map<string, string>());
-  return seen.get('cluster_size') === String(size) && seen.get('migrate_partitions_remaining') === '0';
+  if (seen.get('cluster_size') !== String(size) || seen.get('migrate_partitions_remaining') !== '0') return false;
+  // -1 while it does not know its partitions yet: clients are refused until then.
+  return (await info(node.host, 'partition-generation', 1_000).catch(() => '-1')) !== '-1';
 }

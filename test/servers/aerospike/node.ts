@@ -106,6 +106,7 @@ function configuration({
   pidfile ${join(folder, 'node.pid')}
   cluster-name ${cluster}
   node-id ${id}
+  migrate-threads 4
 }
 mod-lua {
   user-path ${join(folder, 'udf')}
@@ -138,6 +139,7 @@ network {
 namespace test {
   replication-factor ${replication}
   max-record-size 1M
+  migrate-sleep 0
   nsup-period 10
   storage-engine memory {
     data-size 1G
@@ -148,6 +150,7 @@ namespace test {
 namespace device {
   replication-factor ${replication}
   max-record-size 1M
+  migrate-sleep 0
   storage-engine device {
     file ${join(folder, 'device.dat')}
     filesize 2G

@@ -5,6 +5,8 @@
  */
 import aerospike from 'aerospike';
 
+aerospike.setDefaultLogging({ level: aerospike.log.OFF });
+
 /** @type {import('aerospike').Client | undefined} */
 let client;
 
