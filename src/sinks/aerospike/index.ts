@@ -73,6 +73,7 @@ class AerospikeSink implements Sink {
       settings: writeSettings(this.#target, this.#settings),
       timeout: Math.round(this.#settings.timeout * 1_000),
       firstWins: this.#settings.mode === 'create-only',
+      mayBeAbsent: this.#settings.mode === 'update',
     });
   }
 
