@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { Ledger, Sink, Source } from './contract/index.js';
 
 /** How a host makes a part out of a job's words: validate with `options`, then `create`. */

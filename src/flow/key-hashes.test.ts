@@ -90,7 +90,10 @@ describe('KeyTable', () => {
   test('grows with what it holds', () => {
     const table = new KeyTable();
     const count = 100_000;
-    const all = { low: Uint32Array.from({ length: count }, (_, i) => Math.imul(i, 0x9e3779b1)), high: new Uint32Array(count) };
+    const all = {
+      low: Uint32Array.from({ length: count }, (_, i) => Math.imul(i, 0x9e3779b1)),
+      high: new Uint32Array(count),
+    };
     const half = { low: all.low.subarray(0, count / 2), high: all.high.subarray(0, count / 2) };
     const first = table.hold(half);
     table.hold({ low: all.low.subarray(count / 2), high: half.high });

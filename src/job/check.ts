@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { ConfigError } from '../errors.js';
 import { type Component, sinks, sources } from '../registry.js';
 import { type Job, jobSchema, type Part } from './job.js';

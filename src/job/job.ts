@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { verifyLevels } from '../flow/verify.js';
 import { isMaxErrors, type MaxErrors } from './max-errors.js';
 

@@ -1,5 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the placeholder of job files, not of JavaScript.
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Component, sinks, sources } from '../registry.js';
 import { jobSchema } from './job.js';
 import { isTree, type Tree } from './tree.js';

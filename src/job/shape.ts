@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Where something stands in a job: keys and list indexes from its root. */
 export type Path = readonly (string | number)[];

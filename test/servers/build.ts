@@ -7,14 +7,13 @@ import { globSync } from 'tinyglobby';
  * @throws when the compiler finds a mistake: it says where.
  */
 export function build(): void {
-  const newest = Math.max(...globSync(['src/**/*.ts', 'tsconfig*.json']).map(changed));
+  const newest = Math.max(...globSync(['src/**/*.ts', 'scripts/*.js', 'tsconfig*.json']).map(changed));
   if (changed('dist/hosts/cli/main.js') > newest) return;
   console.log('dist/ is missing or stale: building it');
-  const { status, stdout, stderr } = spawnSync(process.execPath, [
-    'node_modules/typescript/bin/tsc',
-    '-p',
-    'tsconfig.build.json',
-  ]);
+  const { status, stdout, stderr } = spawnSync('npm', ['run', 'build'], {
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+  });
   if (status !== 0) throw new Error(`dist/ could not be built, and tests of the command need it:\n${stdout}${stderr}`);
 }
 

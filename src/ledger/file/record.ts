@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseJson } from '../../formats/json.js';
 
 /** Raised when the records change; a file of a higher version is refused. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { link, open, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { isCode, makeFolder, namesIn, syncFolder } from './folder.js';
 
 const claimRecord = z.object({ holder: z.string(), run: z.string(), since: z.iso.datetime() });

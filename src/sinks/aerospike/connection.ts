@@ -42,9 +42,10 @@ export class Connection {
   #lost: Error | undefined;
   #onLost: (() => void) | undefined;
 
-  private constructor(socket: Socket, where: string, timeout: number) {
+  private constructor({ socket, receiver }: Line, where: string, timeout: number) {
     this.#socket = socket;
     this.#where = where;
+    receiver.read = (chunk) => this.#read(chunk);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, keepAliveAfter);
     socket.setTimeout(timeout, () => {
@@ -52,7 +53,6 @@ export class Connection {
       if (this.#exchange === undefined) return;
       this.#fail(new SluiceError('node-timeout', `${where} did not answer for ${timeout / 1000} s`));
     });
-    socket.on('data', (chunk) => this.#read(chunk));
     socket.on('error', (error) => this.#fail(error));
     socket.on('close', () => this.#fail(new SluiceError('connection-lost', `${where} closed the connection`)));
   }
@@ -61,13 +61,14 @@ export class Connection {
   static async open(address: Address, settings: ConnectionSettings, signal: AbortSignal): Promise<Connection> {
     signal.throwIfAborted();
     const where = describeAddress(address);
-    const socket = await dial(address, settings.tls);
+    const line = await dial(address, settings.tls);
+    const { socket } = line;
     const event = settings.tls === undefined ? 'connect' : 'secureConnect';
     await new Promise<void>((resolve, reject) => {
       const end = (error?: unknown) => {
         clearTimeout(timer);
         signal.removeEventListener('abort', abort);
-        socket.removeAllListeners();
+        socket.removeListener('error', end).removeListener('close', closed);
         if (error === undefined) return resolve();
         // An error that comes after this one is of no interest.
         socket.on('error', () => {});
@@ -75,6 +76,7 @@ export class Connection {
         reject(error);
       };
       const abort = () => end(signal.reason);
+      const closed = () => end(new SluiceError('connection-lost', `${where} closed the connection at once`));
       const timer = setTimeout(
         () => end(new SluiceError('connect-timeout', `no connection to ${where} within ${settings.timeout / 1000} s`)),
         settings.timeout,
@@ -82,9 +84,9 @@ export class Connection {
       signal.addEventListener('abort', abort, { once: true });
       socket.once(event, () => end());
       socket.once('error', end);
-      socket.once('close', () => end(new SluiceError('connection-lost', `${where} closed the connection at once`)));
+      socket.once('close', closed);
     });
-    return new Connection(socket, where, settings.timeout);
+    return new Connection(line, where, settings.timeout);
   }
 
   get lost(): Error | undefined {
@@ -163,10 +165,31 @@ export class Connection {
   }
 }
 
-async function dial({ host, port, tlsName }: Address, tls: TlsSettings | undefined): Promise<Socket> {
-  if (tls === undefined) return connectPlain({ host, port });
+/** A socket, and where what comes on it goes. */
+interface Line {
+  readonly socket: Socket;
+  readonly receiver: { read(chunk: Buffer): void };
+}
+
+/** Bytes read at once. */
+const readBytes = 32 * 1024;
+
+async function dial({ host, port, tlsName }: Address, tls: TlsSettings | undefined): Promise<Line> {
+  // Nothing comes before it is asked for.
+  const receiver = { read(_: Buffer): void {} };
+  if (tls === undefined) {
+    // One buffer is read into again and again: with one for each read, tens of megabytes would lie about until collected.
+    const buffer = Buffer.allocUnsafeSlow(readBytes);
+    const callback = (length: number): boolean => {
+      receiver.read(buffer.subarray(0, length));
+      return true;
+    };
+    return { socket: connectPlain({ host, port, onread: { buffer, callback } }), receiver };
+  }
   // Only needed where the cluster is asked for by TLS.
   const { connect } = await import('node:tls');
   const name = tlsName ?? (isIP(host) === 0 ? host : undefined);
-  return connect({ host, port, ...tls, ...(name !== undefined && { servername: name }) });
+  const socket = connect({ host, port, ...tls, ...(name !== undefined && { servername: name }) });
+  socket.on('data', (chunk) => receiver.read(chunk));
+  return { socket, receiver };
 }

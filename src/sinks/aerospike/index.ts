@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Batch, Context, Intake, Sink, SinkPlan, SinkTraits, WriteResult } from '../../contract/index.js';
 import { ConfigError, SluiceError } from '../../errors.js';
 import { describeTarget, parseTarget, type Target } from './address.js';
@@ -73,6 +73,7 @@ class AerospikeSink implements Sink {
       settings: writeSettings(this.#target, this.#settings),
       timeout: Math.round(this.#settings.timeout * 1_000),
       firstWins: this.#settings.mode === 'create-only',
+      mayBeAbsent: this.#settings.mode === 'update',
     });
   }
 

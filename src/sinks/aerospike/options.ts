@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** How a value is to be read before it is written. */
 export const valueTypes = ['auto', 'integer', 'double', 'string', 'boolean', 'bytes', 'json'] as const;

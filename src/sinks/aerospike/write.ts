@@ -18,6 +18,7 @@ const duplicate = 3;
 const refused = 4;
 
 /** Result codes with a meaning of their own here. */
+const notFound = 2;
 const generationDiffers = 3;
 const exists = 5;
 const timedOut = 9;
@@ -31,6 +32,8 @@ interface Parts {
   readonly timeout: number;
   /** Of the rows with one key the first is kept, for the others would find it there. */
   readonly firstWins: boolean;
+  /** A record that is not there is as it was wanted: nothing but nulls was to be written. */
+  readonly mayBeAbsent: boolean;
 }
 
 /** A fault of the moment, or one that no row can be blamed for. */
@@ -196,7 +199,7 @@ export class Writer {
       if (code === timedOut) progress.doubtful.add(row);
       const { verdict, name, meaning, remedy } = resultOf(code);
       if (verdict === 'reject') {
-        if (progress.doubtful.has(row) && this.#maybeOurs(code)) rows[row] = unchanged;
+        if (this.#isAsWanted(code, progress.doubtful.has(row))) rows[row] = unchanged;
         else refuse(progress, row, { code: name, reason: sentence(meaning, remedy) });
       } else {
         counts.set(code, (counts.get(code) ?? 0) + 1);
@@ -208,9 +211,10 @@ export class Writer {
     }
   }
 
-  /** Whether the server may say so because it has the record from the try before, whose answer was lost. */
-  #maybeOurs(code: number): boolean {
-    return code === exists || code === generationDiffers;
+  #isAsWanted(code: number, doubtful: boolean): boolean {
+    if (code === notFound) return this.#parts.mayBeAbsent;
+    // The server may say so because it has the record from the try before, whose answer was lost.
+    return doubtful && (code === exists || code === generationDiffers);
   }
 
   #failure(progress: Progress, faults: readonly Fault[]): NotWritten | InDoubt {

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { ConfigError } from '../../errors.js';
 import { quoteIdentifier } from './quote.js';
-import type { TargetColumn } from './target.js';
+import type { Statement, TargetColumn } from './target.js';
 
 /** A table's name as the user wrote it, its parts unquoted. Without a schema, the search path finds it. */
 export interface TableName {
@@ -27,6 +27,8 @@ export interface Table {
   readonly kind: string;
   /** Policies of row-level security hold for this role. */
   readonly rowSecurity: boolean;
+  /** A rule, a policy or a trigger before each row, its own or a partition's, may change or keep back what is written. */
+  readonly meddled: boolean;
   readonly columns: readonly CatalogColumn[];
   /** Unique indexes that ON CONFLICT can use (whole, of plain columns, checked at once), the primary key first. */
   readonly uniqueKeys: readonly (readonly string[])[];
@@ -90,6 +92,7 @@ export async function readTable(client: pg.Client, name: TableName): Promise<Tab
     quotedName: quoteName(row),
     kind: row.kind,
     rowSecurity: row.row_security,
+    meddled: row.meddled,
     columns: columns.rows.map(toColumn),
     uniqueKeys: keys.rows.map((key) => key.columns),
     primaryKey: keys.rows.find((key) => key.primary)?.columns,
@@ -102,12 +105,28 @@ interface TableRow {
   name: string;
   kind: string;
   row_security: boolean;
+  meddled: boolean;
 }
 
+/** tgtype: 1 a trigger for each row, 2 before. Of tables that inherit from a plain one we know nothing. */
+const meddled = `
+c.relhasrules OR c.relrowsecurity OR (c.relkind = 'r' AND c.relhassubclass) OR EXISTS (
+  WITH RECURSIVE tree AS (
+    SELECT c.oid UNION ALL SELECT i.inhrelid FROM tree JOIN pg_catalog.pg_inherits i ON i.inhparent = tree.oid
+  )
+  SELECT FROM tree JOIN pg_catalog.pg_trigger t ON t.tgrelid = tree.oid WHERE t.tgtype & 3 = 3 AND t.tgenabled <> 'D'
+)`;
+
 const tableQuery = `
-SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind, row_security_active(c.oid) AS row_security
+SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind, row_security_active(c.oid) AS row_security,
+  ${meddled} AS meddled
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid = to_regclass($1)`;
+
+/** Whether a table, by its quoted name, is meddled with now. Once it was written to, that stays so to the transaction's end. */
+export function askMeddled(quotedName: string): Statement {
+  return { text: `SELECT ${meddled} FROM pg_catalog.pg_class c WHERE c.oid = to_regclass($1)`, values: [quotedName] };
+}
 
 interface ColumnRow {
   name: string;

@@ -127,7 +127,7 @@ describe.each(inject('postgresServers'))('on $name', ({ url }) => {
     await using upserting = postgres({ url: db.url, table: 't', mode: 'upsert' });
     const merged = await upserting.plan(intake, contextOf('r2'));
     expect(upserting.key).toEqual(['id']);
-    expect(merged.statements.join('\n')).toMatch(/COPY.*ON CONFLICT \("id"\) DO UPDATE/s);
+    expect(merged.statements.join('\n')).toMatch(/COPY.*MERGE INTO "public"."t" t .* THEN UPDATE SET/s);
     expect(merged.notes.join('\n')).toContain('primary key');
   });
 

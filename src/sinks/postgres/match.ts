@@ -35,6 +35,7 @@ export function match(intake: Intake, table: Table, wish: Wish, session: ServerS
       columns: columns.map(targetColumn),
       key,
       serverVersion: session.serverVersion,
+      mergeable: session.serverVersion >= 150_000 && !table.meddled,
     },
     others: others.map(targetColumn),
     notes,

@@ -108,7 +108,7 @@ SELECT (SELECT count(*) FROM merged), count(*), count(*) FILTER (WHERE sluice_sa
  * numeric 1.1 and 1.10 for equal, 0 and -0, texts a collation takes for the same, and some types (json, xml) have none.
  * The cast makes a record of the row before the operator is resolved, which else would go column by column.
  */
-function image(table: string, columns: readonly TargetColumn[]): string {
+export function image(table: string, columns: readonly TargetColumn[]): string {
   return `ROW(${columns.map(({ name }) => `${table}.${quoteIdentifier(name)}`).join(', ')})::record`;
 }
 

@@ -1,5 +1,6 @@
 import { copyStatement, textOptions } from './copy.js';
 import { merge, stage } from './merge.js';
+import { askKeys, mergeCommand } from './merge-command.js';
 import type { Target } from './target.js';
 
 /**
@@ -14,6 +15,13 @@ export function describeWrite(target: Target, textual: boolean): string[] {
   return [
     ...stage(staging, columns, target).map((statement) => statement.text),
     copyStatement(staging, columns, textOptions) + form,
-    merge(staging, columns, target).text,
+    ...moved(staging, target),
   ];
+}
+
+function moved(staging: string, target: Target): string[] {
+  const { columns, mode, mergeable } = target;
+  if (mode !== 'upsert' || !mergeable) return [merge(staging, columns, target).text];
+  const command = mergeCommand(staging, columns, target, 0, { distinct: 0, range: undefined });
+  return [askKeys(staging, target).text, command.text];
 }

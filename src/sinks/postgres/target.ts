@@ -38,6 +38,8 @@ export interface Target {
   readonly key: readonly string[];
   /** server_version_num, such as 180004. */
   readonly serverVersion: number;
+  /** The server has MERGE, and nothing at the table (trigger, rule, policy) decides which rows are written. */
+  readonly mergeable: boolean;
 }
 
 /** A statement with its values apart. */

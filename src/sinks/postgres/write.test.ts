@@ -1,10 +1,17 @@
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type ScratchDatabase, scratchDatabase } from '../../../test/servers/database.js';
 import { csvBatch, decodedBatch } from '../../../test/sinks/postgres/batches.js';
-import { testContext, writerTo } from '../../../test/sinks/postgres/writing.js';
+import { testContext, writerTo as writer } from '../../../test/sinks/postgres/writing.js';
 import { classify } from './errors.js';
+import type { Mode } from './target.js';
 
-describe.each(inject('postgresServers'))('$name', ({ url }) => {
+const servers = inject('postgresServers').flatMap((server) => [
+  { ...server, mergeable: true, merge: 'by MERGE' },
+  { ...server, mergeable: false, merge: 'by ON CONFLICT' },
+]);
+
+describe.each(servers)('$name, $merge', ({ url, mergeable }) => {
   let database: ScratchDatabase;
   beforeAll(async () => {
     database = await scratchDatabase(url);
@@ -12,6 +19,8 @@ describe.each(inject('postgresServers'))('$name', ({ url }) => {
   afterAll(async () => {
     await database[Symbol.asyncDispose]();
   });
+  const writerTo = (to: ScratchDatabase, table: string, mode: Mode, key: readonly string[] = []) =>
+    writer(to, table, mode, key, { mergeable });
   const rowsOf = async (query: string) => (await database.client.query({ text: query, rowMode: 'array' })).rows;
   async function table(columns: string): Promise<string> {
     await database.client.query(`DROP TABLE IF EXISTS t; CREATE TABLE t (${columns})`);
@@ -93,6 +102,70 @@ describe.each(inject('postgresServers'))('$name', ({ url }) => {
       rejects: [],
     });
     expect(await rowsOf('SELECT ctid::text, xmin::text, xmax::text FROM t ORDER BY id')).toEqual(before);
+  });
+
+  test.each([
+    ['next to one another', (n: number) => BigInt(n)],
+    ['negative, and far apart', (n: number) => BigInt(n * n - 50) * 90_000_000_000_000_000n],
+    ['in no order, some twice', (n: number) => BigInt((n * 7) % 8)],
+  ])('integer keys %s are found', async (_, keyOf) => {
+    await using to = await writerTo(database, await table('id int8 primary key, note text'), 'upsert', ['id']);
+    const keys = Array.from({ length: 11 }, (_, n) => keyOf(n));
+    const distinct = new Set(keys).size;
+    await database.client.query('INSERT INTO t SELECT DISTINCT id, $2 FROM unnest($1::int8[]) AS id', [keys, 'old']);
+    await database.client.query("INSERT INTO t VALUES (9000000000000000000, 'another')");
+    await database.client.query('DELETE FROM t WHERE id = $1', [keys[3]]);
+    const rows = keys.map((key, n) => [key, `new ${n}`]);
+    const duplicate = keys.length - distinct;
+    const first = await to.writer.write(decodedBatch(['id', 'note'], rows), testContext());
+    expect(first).toEqual({ written: distinct, unchanged: 0, duplicate, rejects: [] });
+    const again = await to.writer.write(decodedBatch(['id', 'note'], rows), testContext());
+    expect(again).toEqual({ written: 0, unchanged: distinct, duplicate, rejects: [] });
+    const last = new Map([
+      ...rows.map(([key, note]) => [String(key), note] as const),
+      ['9000000000000000000', 'another'],
+    ]);
+    expect(new Map((await rowsOf('SELECT id, note FROM t')).map(([id, note]) => [id, note]))).toEqual(last);
+  });
+
+  test('a key that somebody else inserts meanwhile is updated', async () => {
+    await using to = await writerTo(database, await table('id int primary key, note text'), 'upsert', ['id']);
+    const other = new pg.Client({ connectionString: database.url });
+    await other.connect();
+    await other.query("BEGIN; INSERT INTO t VALUES (2, 'theirs')");
+    const writing = to.writer.write(
+      decodedBatch(
+        ['id', 'note'],
+        [
+          [1, 'ours'],
+          [2, 'ours'],
+        ],
+      ),
+      testContext(),
+    );
+    await expect
+      .poll(() => rowsOf("SELECT count(*)::int FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"))
+      .not.toEqual([[0]]);
+    await other.query('COMMIT');
+    await other.end();
+    expect(await writing).toEqual({ written: 2, unchanged: 0, duplicate: 0, rejects: [] });
+    expect(await rowsOf('SELECT * FROM t ORDER BY id')).toEqual([
+      [1, 'ours'],
+      [2, 'ours'],
+    ]);
+  });
+
+  test('a row that violates another unique constraint fails the batch, to be divided', async () => {
+    await using to = await writerTo(database, await table('id int primary key, code int UNIQUE'), 'upsert', ['id']);
+    await database.client.query('INSERT INTO t VALUES (1, 10)');
+    const rows = [
+      [2, 20],
+      [3, 10],
+    ];
+    const error = await to.writer.write(decodedBatch(['id', 'code'], rows), testContext()).catch((error) => error);
+    expect(error).toMatchObject({ name: 'NotWritten', code: '23505' });
+    expect(classify(error)).toBe('divide');
+    expect(await rowsOf('SELECT * FROM t')).toEqual([[1, 10]]);
   });
 
   test('mode ignore keeps the rows that are there', async () => {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Batch, Context, Refusal, Reject, WriteResult } from '../../contract/index.js';
 import { InDoubt, NotWritten, type SluiceError } from '../../errors.js';
+import { askMeddled } from './catalog.js';
 import { CopyFlight, copyStatement, type Payload } from './copy.js';
 import { csvPayload } from './csv-bytes.js';
 import { type Doubtful, wasCommitted } from './doubt.js';
@@ -9,6 +10,7 @@ import { type Copied, isDataError, notWritten } from './failure.js';
 import { type Answer, Flight, isServerError, rowCount, type ServerError, sql } from './flight.js';
 import { createJudge, type Judge } from './judge.js';
 import { lacking, type MergeCounts, merge, mergeCounts, mergeKnown, missing, planning, stage } from './merge.js';
+import { askKeys, mergeCommand, mergedCounts, stagedKeys } from './merge-command.js';
 import type { Pool } from './pool.js';
 import { Session } from './session.js';
 import type { LedgerStatements } from './settle.js';
@@ -68,6 +70,9 @@ interface Part {
 /** The server's count of rows is not the batch's: it was not committed. */
 class Unaccounted extends Error {}
 
+/** What MERGE says it wrote may not be all it was to write. */
+class Meddled extends Unaccounted {}
+
 /** One batch on its way: what is known of its rows, and in which form they are sent. */
 class BatchWrite {
   readonly #batch: Batch;
@@ -81,6 +86,8 @@ class BatchWrite {
   #sentLacking = false;
   /** Such rows are written only where their key is there; the new ones are refused. */
   #knownOnly = false;
+  /** MERGE would not do: it met a key that was not there when it looked, or somebody meddles with the table. */
+  #onConflict = false;
 
   constructor(batch: Batch, context: Context, encoder: Encoder, judge: Judge, parts: Parts) {
     this.#batch = batch;
@@ -155,16 +162,21 @@ class BatchWrite {
     const needed = merges ? lacking(columns, target) : [];
     const known = this.#knownOnly && needed.length > 0;
     this.#sentLacking ||= needed.length > 0;
-    const after = merges ? [(known ? mergeKnown : merge)(table, columns, target)] : [];
-    const flight = new CopyFlight(ahead, copyStatement(table, columns, payload.options), payload.pieces, after);
+    const commanded = target.mode === 'upsert' && target.mergeable && !known && !this.#onConflict;
+    const after = merges
+      ? [commanded ? askKeys(table, target) : (known ? mergeKnown : merge)(table, columns, target)]
+      : [];
+    const flight = new CopyFlight(ahead, copyStatement(table, columns, payload.options), payload, after);
     try {
       const answers = await session.run(flight);
       const taken = rowCount(answers[ahead.length]);
       if (taken !== payload.rows) throw new Unaccounted(`COPY took ${taken} of ${payload.rows} rows`);
       const refused = known ? this.#refuseNew(answers.at(-1), payload, needed[0]!) : 0;
-      const merged = merges
-        ? mergeCounts(answers.at(-1), taken - refused, target)
-        : { written: taken, unchanged: 0, duplicate: 0, passed: 0 };
+      const merged = commanded
+        ? await this.#merge(session, table, columns, taken, answers.at(-1))
+        : merges
+          ? mergeCounts(answers.at(-1), taken - refused, target)
+          : { written: taken, unchanged: 0, duplicate: 0, passed: 0 };
       if (merged === undefined) throw new Unaccounted(`the merge left out some of ${taken} rows`);
       if (merged.passed > 0) {
         const [gone] = await session.run(new Flight([missing(table, target)]));
@@ -181,6 +193,21 @@ class BatchWrite {
       const copied = { relation: merges ? staging : relationName(target), payload, columns };
       throw new RowsRefused(error, inCopy ? copied : undefined);
     }
+  }
+
+  /** By MERGE, which is told what the staged keys are like. */
+  async #merge(
+    session: Session,
+    table: string,
+    columns: readonly TargetColumn[],
+    staged: number,
+    answer: Answer | undefined,
+  ): Promise<MergeCounts | undefined> {
+    const keys = stagedKeys(answer);
+    const command = mergeCommand(table, columns, this.#parts.target, staged, keys);
+    const [merged, meddled] = await session.run(new Flight([command, askMeddled(this.#parts.target.quotedName)]));
+    if (meddled?.rows[0]?.[0] !== 'f') throw new Meddled('the table has a trigger, rule or policy since a moment ago');
+    return mergedCounts(merged, staged, keys);
   }
 
   /** Refuses the lines of a COPY that are new and lack a column; says how many. */
@@ -217,6 +244,10 @@ class BatchWrite {
   async #mend(error: unknown, session: Session, round: number): Promise<boolean> {
     if (session.broken !== undefined || !(await session.rollback(error))) return false;
     if (this.#context.signal.aborted || round === rounds) return false;
+    if (error instanceof Meddled) {
+      this.#onConflict = true;
+      return true;
+    }
     if (error instanceof Unaccounted) return this.#parse();
     if (!(error instanceof RowsRefused) || !isDataError(error.cause)) return false;
     const { code } = error.cause;
@@ -225,6 +256,10 @@ class BatchWrite {
       return true;
     }
     const ask = (statements: readonly Statement[]) => session.ask(statements);
+    if (code === '23505' && this.#parts.target.mergeable && !this.#onConflict) {
+      this.#onConflict = true;
+      return true;
+    }
     const condemned = await this.#judge.condemn(this.#batch, this.#encoder, this.#rejects, code, ask);
     return condemned > 0 || (code === badCopyFormat && this.#parse());
   }

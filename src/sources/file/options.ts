@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** One character that is one byte, and can't be mistaken for a line end. */
 const oneByte = z.string().regex(/^[^\0\r\n\x80-\uffff]$/, 'must be one ASCII character, and no line end');

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseJson } from '../../formats/json.js';
 import { type Answer, Failure } from './failure.js';
 import type { HttpSettings } from './options.js';

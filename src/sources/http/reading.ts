@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Defect, ReadContext, RecordChunk, ResumePoint, Row } from '../../contract/index.js';
 import { SourceError } from '../../errors.js';
 import type { Ask, Client } from './client.js';

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import type { Context } from '../../../src/contract/index.js';
 import { stringifyJson } from '../../../src/formats/json.js';
+import { parseTableName, readTable } from '../../../src/sinks/postgres/catalog.js';
 import type { Lease, Pool } from '../../../src/sinks/postgres/pool.js';
 import type { LedgerStatements } from '../../../src/sinks/postgres/settle.js';
 import type { Mode, Target } from '../../../src/sinks/postgres/target.js';
@@ -118,7 +119,10 @@ async function targetOf(client: pg.Client, table: string, mode: Mode, key: reado
     [table],
   );
   const { schema, name } = named.rows[0];
-  return { quotedName: `${schema}.${name}`, mode, columns, key, serverVersion: version.rows[0].version };
+  const serverVersion: number = version.rows[0].version;
+  const meddled = (await readTable(client, parseTableName(table)))?.meddled ?? true;
+  const mergeable = serverVersion >= 150_000 && !meddled;
+  return { quotedName: `${schema}.${name}`, mode, columns, key, serverVersion, mergeable };
 }
 
 export function testContext(signal: AbortSignal = new AbortController().signal): Context {
@@ -126,17 +130,19 @@ export function testContext(signal: AbortSignal = new AbortController().signal):
   return { run: 'run', job: 'job', epoch: 1, signal, log: { debug: say, info: say, warn: say } };
 }
 
-/** A writer to one table, with a pool and a ledger of its own. */
+/** A writer to one table, with a pool and a ledger of its own. `mergeable: false` stands for a server without MERGE. */
 export async function writerTo(
   database: { readonly url: string; readonly client: pg.Client },
   table: string,
   mode: Mode,
   key: readonly string[] = [],
+  { mergeable = true } = {},
 ): Promise<{ writer: Writer; pool: ReturnType<typeof smallPool>; target: Target } & AsyncDisposable> {
   const exists = await database.client.query("SELECT to_regclass('ledger.spans') AS found");
   if (exists.rows[0].found !== null) await database.client.query('DROP SCHEMA ledger CASCADE');
   const ledger = await smallLedger(database.client);
-  const target = await targetOf(database.client, table, mode, key);
+  const found = await targetOf(database.client, table, mode, key);
+  const target = { ...found, mergeable: found.mergeable && mergeable };
   const pool = smallPool(database.url);
   return {
     writer: createWriter({ pool, target, ledger }),

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
-import { z } from 'zod';
+import * as z from 'zod';
 import { SourceError } from '../../../errors.js';
 
 /** How many cities there are, and a hash over all of them. Equal fingerprints: the same cities, value for value. */

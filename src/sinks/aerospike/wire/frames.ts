@@ -14,7 +14,8 @@ export class FrameReader {
   #held: Buffer | undefined;
 
   /**
-   * Calls `take` with each whole frame's type and body. The body is to be read before `take` returns.
+   * Calls `take` with each whole frame's type and body. The body is to be read before `take` returns, and `chunk` is the
+   * caller's again after that.
    * @throws SluiceError `protocol-fault`, and what `take` throws.
    */
   read(chunk: Buffer, take: (type: number, body: Buffer) => void): void {
@@ -27,7 +28,7 @@ export class FrameReader {
       take(bytes[1]!, bytes.subarray(frameHeader, end));
       bytes = bytes.subarray(end);
     }
-    if (bytes.length > 0) this.#held = bytes;
+    if (bytes.length > 0) this.#held = Buffer.from(bytes);
   }
 }
 

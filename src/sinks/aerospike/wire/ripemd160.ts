@@ -19,7 +19,7 @@ function resetRipemd160(state: Int32Array): void {
 export function ripemd160(state: Int32Array, bytes: Uint8Array, length: number): void {
   const end = ((length + 8) >>> 6) * 64 + 64;
   bytes[length] = 0x80;
-  bytes.fill(0, length + 1, end);
+  for (let i = length + 1; i < end; i++) bytes[i] = 0;
   // A message here is shorter than 512 MB: its length in bits fits into 32 of the 64.
   const bits = length * 8;
   bytes[end - 8] = bits;
