@@ -122,10 +122,12 @@ export function makeProgram(terminal: Terminal, done: (code: number) => void): C
     .option('--ignore-extra', 'drop fields the table has no column for, instead of refusing them');
   withRunOptions(replay)
     .addHelpText('after', replayHelp)
-    .action(async (name: string, sink: string | undefined, options: ReplayFlags & RunSettings) => {
-      const { replayCommand } = await import('./replay.js');
-      done(await replayCommand(name, sink, options, options, terminal));
-    });
+    .action(
+      async (name: string, sink: string | undefined, { ledger, ...options }: Ledgered<ReplayFlags> & RunSettings) => {
+        const { replayCommand } = await import('./replay.js');
+        done(await replayCommand(name, sink, { ...options, ...unledgered(ledger) }, options, terminal));
+      },
+    );
 
   program
     .command('demo')
