@@ -49,6 +49,18 @@ describe('a job that flags described', () => {
     expect(lacksPassword(given.saved, { sink })).toBe(false);
   });
 
+  test('the same for an Aerospike cluster, with what became of the ledger', async () => {
+    const sink = `aerospike://ann:${secret}@h:3000,i:3000/test/users`;
+    const flags = { key: 'id', bins: 'a,b:json', ttl: '60', ledger: false } as const;
+    const bare = await throughFlags('a.csv', sink, flags, {});
+    expect(await kept()).not.toContain(secret);
+    expect((await bare.restored()).sink.options).toMatchObject({ url: 'aerospike://ann@h:3000,i:3000/test/users' });
+    expect(lacksPassword(bare.saved, {})).toBe(true);
+    const given = await throughFlags('a.csv', sink, flags, { sink });
+    expect(await given.restored()).toEqual(given.job);
+    expect(given.job.ledger).toBe(false);
+  });
+
   test('asks for its headers and for an address with a secret by their flags', async () => {
     const source = `https://h/list?api_key=${secret}&a=1`;
     const flags = { table: 't', httpHeader: [`X-Thing: ${secret}`, 'Accept: text/json'] };
