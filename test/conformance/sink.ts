@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Batch, Context, Intake, Refusal, Row, Sink, WriteResult } from '../../src/contract/index.js';
+import type { Batch, Context, Defect, Intake, Refusal, Row, Sink, WriteResult } from '../../src/contract/index.js';
 import { SlicedBatch } from '../../src/flow/batch.js';
 import { compileMapper } from '../../src/flow/mapping.js';
 import { writeBatch } from '../../src/flow/writer.js';
@@ -25,10 +25,10 @@ function contextOf(run: string, signal: AbortSignal = new AbortController().sign
   return { run, job: 'conformance', epoch: 1, signal, log: { debug() {}, info() {}, warn() {} } };
 }
 
-function batchOf(records: readonly Row[], from = 0): Batch {
+function batchOf(records: readonly Row[], from = 0, defects?: ReadonlyMap<number, Defect>): Batch {
   const rows = records.length;
   const span = { split: 's', from, rows, next: { row: from + rows, token: from + rows } };
-  const chunk = { kind: 'records', span, bytes: rows * 40, records } as const;
+  const chunk = { kind: 'records', span, bytes: rows * 40, records, ...(defects && { defects }) } as const;
   const slice = { chunk, first: 0, last: rows, start: { row: from, token: from } };
   return new SlicedBatch([slice], compileMapper(undefined, columns, false));
 }
@@ -154,6 +154,100 @@ export function sinkConformance(subject: SinkSubject): void {
     expect(rejects[0]!.reason).not.toBe('');
     expect((await target.held()).length).toBe(199);
     expect(results.reduce((sum, result) => sum + total(result), 0)).toBe(200);
+  });
+
+  test('does not write rows that the source gave before, and counts them', async () => {
+    await using target = await subject.target();
+    await using sink = target.sink();
+    const context = await opened(sink);
+    const batch = batchOf(numbered(5), 0, new Map([[2, { kind: 'duplicate' }]]));
+    const result = await sink.write(batch, context);
+    expect(result).toMatchObject({ written: 4, duplicate: 1, rejects: [] });
+    expect((await target.held()).map((row) => row.id)).toEqual([0, 1, 3, 4]);
+  });
+
+  test('writes a part of a batch, and no more', async () => {
+    await using target = await subject.target();
+    await using sink = target.sink();
+    const context = await opened(sink);
+    const batch = batchOf(numbered(10));
+    expect(total(await sink.write(batch.part(3, 6), context))).toBe(3);
+    expect(await target.held()).toEqual(numbered(3, 3));
+    expect(total(await sink.write(batch.part(0, 3), context))).toBe(3);
+    expect(await target.held()).toEqual(numbered(6));
+  });
+
+  test('keeps text as it is, whatever its letters', async () => {
+    await using target = await subject.target();
+    await using sink = target.sink();
+    const context = await opened(sink);
+    const names = ['é', '日本', '\u{1f600}', 'a\tb\nc', "'; --", '"q"', '\\x', 'null', ' pad '];
+    const records = names.map((name, id) => ({ id, name }));
+    await sink.write(batchOf(records), context);
+    expect(await target.held()).toEqual(records);
+  });
+
+  test('a record written again replaces itself, where the sink says so', async () => {
+    await using target = await subject.target();
+    await using sink = target.sink();
+    const context = await opened(sink);
+    if (!sink.traits.rewrites) return expect(sink.traits.guarantee).not.toBe('idempotent');
+    await sink.write(batchOf(numbered(50)), context);
+    const again = await sink.write(batchOf(numbered(50), 50), context);
+    expect(total(again)).toBe(50);
+    expect(await target.held()).toEqual(numbered(50));
+  });
+
+  test('of a key that comes twice in a batch it keeps one record, where records have a key', async () => {
+    await using target = await subject.target();
+    await using sink = target.sink();
+    const context = await opened(sink);
+    if (!sink.traits.rewrites) return expect(sink.traits.guarantee).not.toBe('idempotent');
+    const result = await sink.write(batchOf([...numbered(3), { id: 1, name: 'again' }]), context);
+    expect(result).toMatchObject({ written: 3, duplicate: 1, rejects: [] });
+    const held = await target.held();
+    expect(held.map((row) => row.id)).toEqual([0, 1, 2]);
+    expect(['n1', 'again']).toContain(held[1]?.name);
+  });
+
+  test('refuses a record without its key alone, where records have one', async () => {
+    await using target = await subject.target();
+    await using sink = target.sink();
+    const context = await opened(sink);
+    if (!sink.traits.rewrites) return expect(sink.traits.guarantee).not.toBe('idempotent');
+    const result = await sink.write(batchOf([{ id: 1, name: 'a' }, { name: 'b' }, { id: null, name: 'c' }]), context);
+    expect(result.written).toBe(1);
+    expect(result.rejects.map(({ row, column }) => [row, column])).toEqual([
+      [1, 'id'],
+      [2, 'id'],
+    ]);
+    expect(await target.held()).toEqual([{ id: 1, name: 'a' }]);
+  });
+
+  test('says what it is: a name, an identity that stays, bounds for batches', async () => {
+    await using target = await subject.target();
+    await using sink = target.sink();
+    await using same = target.sink();
+    expect(sink.name).toMatch(/^[a-z][a-z0-9-]*$/);
+    expect(sink.identity).toBe(same.identity);
+    expect(sink.traits.maxBatchRows).toBeGreaterThan(0);
+    expect(sink.traits.maxBatchBytes).toBeGreaterThan(0);
+  });
+
+  test('is planned, then opened, then written to, in this order', async () => {
+    await using target = await subject.target();
+    await using sink = target.sink();
+    await expect(sink.open(contextOf('r'))).rejects.toMatchObject({ code: 'not-planned' });
+    await sink.plan(intake, contextOf('r'));
+    await expect(sink.write(batchOf(numbered(1)), contextOf('r'))).rejects.toMatchObject({ code: 'not-open' });
+    expect(await target.held()).toEqual([]);
+  });
+
+  test('plans again after an intake of which nothing is known', async () => {
+    await using target = await subject.target();
+    await using sink = target.sink();
+    await sink.plan({ ...intake, columns: [], sample: [] }, contextOf('r'));
+    expect((await sink.plan(intake, contextOf('r'))).columns).toEqual(columns);
   });
 
   test('leaves nothing of a batch behind when its signal was aborted', async () => {

@@ -40,6 +40,9 @@ export function commandsOf(text: string): Shown[] {
 export function comparable(output: string): string {
   return output
     .replaceAll(/postgres:\/\/[^\s"\\]+/g, 'postgres://ADDRESS')
+    .replaceAll(/aerospike:\/\/[^\s"\\]+/g, 'aerospike://ADDRESS')
+    .replaceAll(/(update|replace) test\.\w+ by/g, '$1 test.SET by')
+    .replaceAll(/; \d+ nodes?$/gm, '; N nodes')
     .replaceAll(/http:\/\/127\.0\.0\.1:\d+/g, 'http://API')
     .replaceAll(/[\d.]+ s, [\d,]+ rows\/s/g, 'SECONDS s, RATE rows/s')
     .replaceAll(/at most \d+ at once/g, 'at most N at once')

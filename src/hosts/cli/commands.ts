@@ -8,7 +8,15 @@ import type { Job } from '../../job/job.js';
 import { isTree } from '../../job/tree.js';
 import { defaultRunDir } from './run-folder.js';
 import { type RunSettings, runJob } from './run-job.js';
-import { asWritten, type GivenAgain, lacksPassword, readSavedJob, restore, type SavedJob } from './saved-job.js';
+import {
+  asWritten,
+  type GivenAgain,
+  lacksPassword,
+  passwordFaults,
+  readSavedJob,
+  restore,
+  type SavedJob,
+} from './saved-job.js';
 import type { Terminal } from './terminal.js';
 
 /** `sluice load SOURCE SINK`. */
@@ -71,8 +79,6 @@ export async function resumeCommand(
       : undefined;
   return runJob(job, { ...settings, runDir, resume: saved.run }, terminal, { hint });
 }
-
-const passwordFaults = new Set(['no-password', 'wrong-password', 'access-refused']);
 
 /** A run's folder by its path, or by the name of its run where folders have their usual place. */
 function findRun(name: string): { folder: string; saved: SavedJob } {

@@ -112,10 +112,10 @@ export function makeProgram(terminal: Terminal, done: (code: number) => void): C
     .summary("load a run's mended rejects")
     .description('Loads the rejects of a run again, once they or the table were mended; each is written once.')
     .argument('<run>', "the run's folder, or, with SINK or --job, the name of a run whose rejects the ledger has")
-    .argument('[sink]', 'the database, as for load, unless --job is given')
+    .argument('[sink]', 'the database, as for load, unless --job is given (default: the job that the folder keeps)')
     .optionsGroup('Rejects:')
     .option('--from <file>', 'a mended copy of the rejects (default: rejects.ndjson in the folder)')
-    .optionsGroup('How they are loaded (the same as the run was):')
+    .optionsGroup('How they are loaded, where the folder does not say:')
     .option('--job <file>', 'the job file; or SINK and these:');
   withTarget(replay)
     .option('--columns <list>', 'what goes into which column')

@@ -117,6 +117,9 @@ export async function restore(
   );
 }
 
+/** Codes of errors that a password which was not given may be the cause of. */
+export const passwordFaults: ReadonlySet<string> = new Set(['no-password', 'wrong-password', 'access-refused']);
+
 /** Whether the sink's address had a password that has not been given again. */
 export function lacksPassword(saved: SavedJob, again: GivenAgain): boolean {
   const withheld = saved.withheld.some((path) => path.join('\0') === sinkAddress(saved).join('\0'));

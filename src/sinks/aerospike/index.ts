@@ -104,8 +104,9 @@ class AerospikeSink implements Sink {
   #describe(bins: readonly string[], cluster: Cluster): string {
     const { namespace, set } = this.#target;
     const { mode, ttl } = this.#settings;
+    const nodes = cluster.nodes.length;
     const expiry = ttl === 'default' ? '' : `, TTL ${ttl}`;
-    return `${mode} ${namespace}${set === '' ? '' : `.${set}`} by key "${this.#layout.key}": bins ${bins.join(', ')}${expiry}; ${cluster.nodes.length} nodes`;
+    return `${mode} ${namespace}${set === '' ? '' : `.${set}`} by key "${this.#layout.key}": bins ${bins.join(', ')}${expiry}; ${nodes === 1 ? '1 node' : `${nodes} nodes`}`;
   }
 }
 

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 
 /** How a value is to be read before it is written. */
-export const valueTypes = ['auto', 'integer', 'double', 'string', 'boolean', 'bytes', 'json'] as const;
+const valueTypes = ['auto', 'integer', 'double', 'string', 'boolean', 'bytes', 'json'] as const;
 const keyTypes = ['auto', 'integer', 'string', 'bytes'] as const;
 
 const valueType = z.enum(valueTypes);

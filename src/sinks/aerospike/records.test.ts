@@ -212,7 +212,7 @@ describe('what is planned', () => {
   test('every column but the key is a bin', async () => {
     const plan = await planOf({}, { ttl: 60 });
     expect(plan).toMatchObject({ columns: ['id', 'a', 'b'], others: [], notes: [] });
-    expect(plan.statements).toEqual(['update test.users by key "id": bins a, b, TTL 60; 1 nodes']);
+    expect(plan.statements).toEqual(['update test.users by key "id": bins a, b, TTL 60; 1 node']);
   });
 
   test('bins that are named may come later, and the key may be one', async () => {

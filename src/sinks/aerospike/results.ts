@@ -1,5 +1,5 @@
 /** What a result code of the server asks for, of one record or of a whole message. */
-export type Verdict = 'retry' | 'throttled' | 'reject' | 'fatal';
+type Verdict = 'retry' | 'throttled' | 'reject' | 'fatal';
 
 /** A result code, by the name its public clients know it by (aerospike-client-go: `types/result_code.go`). */
 export interface Result {

@@ -46,7 +46,7 @@ export function plainNumber({ value }: LosslessNumber): { readonly integer: bigi
  * A value within a list or map, in MessagePack with Aerospike's type byte before texts and bytes.
  * @throws Unwritable when the database has no form for it.
  */
-export function packValue(writer: Writer, value: unknown, depth: number): void {
+function packValue(writer: Writer, value: unknown, depth: number): void {
   switch (typeof value) {
     case 'string':
       packText(writer, value);
