@@ -237,7 +237,7 @@ describe.runIf(program !== '')('three Aerospike servers, two copies of each reco
     );
   });
 
-  test('lose nothing when one after the other is stopped and started again', async () => {
+  test('lose nothing when one after the other is stopped and started again', { timeout: 6 * minutes }, async () => {
     await using cluster = await startAerospike(program, three);
     await using scratch = await scratchSet(cluster.hosts);
     const restarts = cluster.nodes.map((node, i) => ({
@@ -250,7 +250,7 @@ describe.runIf(program !== '')('three Aerospike servers, two copies of each reco
         await cluster.settled();
       },
     }));
-    const loaded = await loadDuring(scratch, 160_000, 20_000, restarts);
+    const loaded = await loadDuring(scratch, 160_000, 10_000, restarts);
     await expectWhole('each of three stopped and started in turn', cluster, scratch, loaded);
   });
 
