@@ -61,8 +61,8 @@ export async function measure({ folder, rounds, rows }) {
   const [load, alone, ...peers] = await inTurn(rounds, [
     contender('load(iterable)', [...node, loader, 'load'], 0),
     contender('the sink alone', [...node, loader, 'sink']),
-    ...(go ? [contender('Go, 60 goroutines, one put each', [go.program, 'pool'])] : []),
-    ...(go ? [contender('Go, BatchOperate 1,000 x 4', [go.program, 'batch'])] : []),
+    ...(go.program ? [contender('Go, 60 goroutines, one put each', [go.program, 'pool'])] : []),
+    ...(go.program ? [contender('Go, BatchOperate 1,000 x 4', [go.program, 'batch'])] : []),
     contender('Node.js client, put, 60 in flight', [...node, nodePeer, 'put']),
     contender('Node.js client, batchWrite 500 x 3', [...node, nodePeer, 'batch']),
   ]);
@@ -89,7 +89,7 @@ export async function measure({ folder, rounds, rows }) {
     ],
     facts: {
       aerospike: `${server.version}, given by AEROSPIKE_HOSTS, on the same machine as its clients`,
-      'aerospike, Go': go?.version ?? 'not measured: there is no Go here',
+      'aerospike, Go': go.version,
       'aerospike, Node.js': nodeVersion,
     },
   };

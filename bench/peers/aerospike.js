@@ -14,8 +14,9 @@ export const nodeVersion = String(
 const source = fileURLToPath(new URL('aerospike-go/', import.meta.url));
 
 /**
- * Builds the program of the Go client in `folder`. Undefined where there is no Go.
+ * Builds the program of the Go client in `folder`; where that is not to be had, `version` says why.
  * @param {string} folder
+ * @returns {Promise<{ program?: string, version: string }>}
  */
 export async function goPeer(folder) {
   const program = join(folder, 'aerospike-go');
@@ -25,7 +26,8 @@ export async function goPeer(folder) {
     const client = /client-go\/\S+ (v\S+)/.exec(readFileSync(join(source, 'go.mod'), 'utf8'))?.[1];
     return { program, version: `${client}, ${/go\d\S*/.exec(output)?.[0]}` };
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
+    if (!(error instanceof Error)) throw error;
+    const missing = 'code' in error && error.code === 'ENOENT';
+    return { version: `not measured: ${missing ? 'there is no Go here' : error.message}` };
   }
 }
