@@ -63,7 +63,12 @@ describe('parseTarget', () => {
     expect(describeTarget(target)).toBe('aerospike://a:3100,b:3000/test/users');
     const sink = aerospike({ url: `aerospike://ann:${secret}@a/test/users`, key: 'id', mode: 'replace' });
     expect(sink.identity).toBe('aerospike://a:3000/test/users replace id');
-    for (const bad of [`aerospike://ann:${secret}@a:99999/test/users`, `aerospike://ann:${secret}@/test/users`]) {
+    for (const bad of [
+      `aerospike://ann:${secret}@a:99999/test/users`,
+      `aerospike://ann:${secret}@/test/users`,
+      `aerospike://ann:a/${secret}@h/test`,
+      `aerospike://ann:a@${secret}@h/test`,
+    ]) {
       expect(() => parseTarget(bad, none)).toThrow(
         expect.not.objectContaining({ message: expect.stringContaining(secret) }),
       );

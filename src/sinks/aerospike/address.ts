@@ -24,7 +24,7 @@ const example = 'expected an address such as aerospike://host:3000,host2:3000/na
  * @throws ConfigError `bad-address`. No message repeats what may be a password.
  */
 export function parseTarget(url: string, environment: NodeJS.ProcessEnv = process.env): Target {
-  const match = /^aerospike:\/\/(?:([^/@]*)@)?([^/?#@]+)\/([^/?#]+)(?:\/([^/?#]*))?$/.exec(url);
+  const match = /^aerospike:\/\/(?:([^/@]*)@)?([^/?#@]+)\/([^/?#@]+)(?:\/([^/?#@]*))?$/.exec(url);
   const [, login, hosts = '', namespaceText = '', setText = ''] = match ?? [];
   if (match === null) throw new ConfigError('bad-address', `the address of the cluster is not valid: ${example}`);
   const namespace = decode(namespaceText);

@@ -84,17 +84,17 @@ export class Node implements Disposable {
 
   /** Asks for values by their names. @throws as Connection.open. */
   async ask(names: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
-    if (this.#asking?.lost !== undefined) this.#asking = undefined;
-    if (this.#asking === undefined) {
-      const connection = await Connection.open(this.address, quick(this.#settings), signal);
-      this.#asking = connection;
-      await this.#session.enter(connection);
-    }
+    let connection = this.#asking;
     try {
-      return await this.#asking.info(names);
+      if (connection === undefined || connection.lost !== undefined) {
+        connection = await Connection.open(this.address, quick(this.#settings), signal);
+        await this.#session.enter(connection);
+        if (this.gone) throw new SluiceError('connection-lost', 'the node does not belong to the cluster any more');
+        this.#asking = connection;
+      }
+      return await connection.info(names);
     } catch (error) {
-      this.#asking?.close();
-      this.#asking = undefined;
+      connection?.close();
       throw error;
     }
   }

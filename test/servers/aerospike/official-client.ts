@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 
 /** Lists are arrays, maps objects, bytes Buffers, integers beyond 2^53 bigints. */
-export type Bins = Readonly<Record<string, unknown>>;
+type Bins = Readonly<Record<string, unknown>>;
 
 /** A record as the official client reads it. */
 interface ReadRecord {

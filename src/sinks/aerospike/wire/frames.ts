@@ -1,8 +1,8 @@
 import { SluiceError } from '../../../errors.js';
 import { frameHeader, messageHeader, messageType, protocolVersion } from './protocol.js';
 
-/** Bytes a frame may have. A server's answers to writes come in frames of at most 128 KiB, maps of partitions are smaller. */
-const longestFrame = 16 * 1024 * 1024;
+/** Bytes a frame may have. A server's answers to writes come in frames of about 128 KiB, maps of partitions are smaller. */
+const longestFrame = 4 * 1024 * 1024;
 
 /** What came is not what the protocol says: nothing more that comes on that connection can be trusted. */
 export function protocolFault(what: string): SluiceError {
