@@ -378,6 +378,21 @@ describe('sluice replay', () => {
     ]);
   });
 
+  test('takes the job from the folder, and its table, columns and limits with it', async () => {
+    await db.client.query('ALTER TABLE t ADD PRIMARY KEY (id)');
+    const flags = ['--table', 't', '--mode', 'upsert', '--columns', 'id=id,name=name', '--limit', '2'];
+    const first = await run('load', 'a.csv', db.url, ...flags, '--run-dir', 'r1');
+    expect(reportOf(first)).toMatchObject({ read: 2, rejected: 1 });
+    await mend(join(folder, 'r1', 'rejects.ndjson'), 'r1/rejects.ndjson', () => '1,mended');
+    const { password } = new URL(db.url);
+    const second = await sluice(['replay', './r1', '--json'], { cwd: folder, env: { PGPASSWORD: password } });
+    expect(second.code).toBe(0);
+    expect(reportOf(second)).toMatchObject({ read: 1, written: 1 });
+    expect(await rows()).toEqual([{ id: 1, name: 'mended' }]);
+    const locked = await run('replay', './r1');
+    if (password !== '') expect(locked.stderr).toContain('PGPASSWORD');
+  });
+
   test('killed at any moment and started again writes each reject once', async () => {
     await writeFile(join(folder, 'a.ndjson'), `{"id":0,"name":"n"}\n${'"no object"\n'.repeat(20_000)}`);
     const first = await run('load', 'a.ndjson', db.url, '--table', 't', '--run-dir', 'r1', '--max-errors', '100%');
@@ -425,6 +440,7 @@ describe('sluice replay', () => {
     const refused = await run('replay', './r1', db.url, '--table', 't', '--run-dir', 'r1');
     expect(refused.code).toBe(3);
     expect(reportOf(refused)).toMatchObject({ error: { code: 'bad-usage' } });
+    await rm(join(folder, 'r1', 'job.json'));
     const jobless = await run('replay', './r1');
     expect(reportOf(jobless)).toMatchObject({
       error: { code: 'bad-usage', message: expect.stringContaining('--job') },

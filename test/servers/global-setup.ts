@@ -1,7 +1,7 @@
 import type { TestProject } from 'vitest/node';
 import { startPostgres } from '../../src/hosts/cli/demo/postgres-server.js';
 import { build } from './build.js';
-import { debianVersions, startDebianPostgres } from './debian-postgres.js';
+import { installedPostgres, startInstalledPostgres } from './installed-postgres.js';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -24,10 +24,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
     const embedded = await startPostgres({ fsync: 'off', max_connections: '200' });
     stack.push(embedded);
     servers.push({ name: 'embedded', url: embedded.url });
-    for (const version of await debianVersions()) {
-      const server = await startDebianPostgres(version);
+    for (const installed of await installedPostgres()) {
+      const server = await startInstalledPostgres(installed);
       stack.push(server);
-      servers.push({ name: `Debian ${version}`, url: server.url });
+      servers.push({ name: installed.name, url: server.url });
     }
   }
   console.log(`PostgreSQL servers under test: ${servers.map((server) => server.name).join(', ')}`);

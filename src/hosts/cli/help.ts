@@ -105,6 +105,7 @@ Mend "record" in the lines of the rejects file, in place or in a copy, and chang
 its split and row: one that was written is passed over from then on, one that is refused again can be mended again.
 
 Examples:
+  sluice replay runs/20260131T120000-3f9a1c
   sluice replay runs/20260131T120000-3f9a1c --job job.yaml
   sluice replay runs/20260131T120000-3f9a1c $DATABASE_URL --table cities --mode upsert --key id --from mended.ndjson
   The table was mended, not the records:

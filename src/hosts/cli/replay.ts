@@ -5,6 +5,7 @@ import { jobFromFlags, type LoadFlags, override } from '../../job/flags.js';
 import type { Job } from '../../job/job.js';
 import type { ReplayOptions } from '../../sources/rejects/index.js';
 import { type RunSettings, runJob } from './run-job.js';
+import { lacksPassword, readSavedJob, restore, type SavedJob } from './saved-job.js';
 import type { Terminal } from './terminal.js';
 
 /** The flags of `sluice replay`; as typed. */
@@ -25,8 +26,14 @@ export async function replayCommand(
 ): Promise<number> {
   const options = await findRejects(run, flags.from);
   if (options.path !== undefined && settings.runDir !== undefined) refuseFolder(options.path, settings.runDir);
-  const job = await jobOf(sink, flags);
-  return runJob({ ...job, source: { name: 'rejects', options } }, settings, terminal, {});
+  const saved = sink === undefined && flags.job === undefined ? readSavedJob(run) : undefined;
+  const job = saved === undefined ? await jobOf(sink, flags) : await savedJob(saved, options, run, flags);
+  return runJob({ ...job, source: { name: 'rejects', options } }, settings, terminal, {
+    hint: ({ code }) =>
+      saved !== undefined && lacksPassword(saved, {}) && (code === 'no-password' || code === 'wrong-password')
+        ? "The password in the sink's address was not kept. Give it by PGPASSWORD, by a password file, or give SINK and the flags of the load."
+        : undefined,
+  });
 }
 
 /** A run's folder has its name and its rejects; of a run that is only named the ledger has them. */
@@ -62,6 +69,20 @@ async function readReport(folder: string): Promise<{ run: string; source: string
   throw new ConfigError('no-report', `${path} is not the report of a run`);
 }
 
+/** The job as the run's folder keeps it. Where its records came from, and how many of them, has no part in a replay. */
+async function savedJob(saved: SavedJob, options: ReplayOptions, run: string, flags: ReplayFlags): Promise<Job> {
+  const { limit: _, ...kept } = saved.job;
+  const { from: _from, job: _job, ...loadFlags } = flags;
+  const withheld = saved.withheld.filter(([part]) => part !== 'source');
+  const replayed = { ...saved, withheld, job: { ...kept, source: { rejects: options } } };
+  const { checkJobValue, parseJobFile } = await import('../../job/file.js');
+  const value = await restore(replayed, {}, async (path) => {
+    const file = resolve(saved.directory, path);
+    return parseJobFile(await readFile(file, 'utf8'), file).value;
+  });
+  return override(await checkJobValue(value, join(run, 'job.json'), process.env), loadFlags);
+}
+
 /** What the run was to load into, and how; what it was loaded from has no part in a replay. */
 async function jobOf(sink: string | undefined, flags: ReplayFlags): Promise<Job> {
   const { from: _, job: path, ...loadFlags } = flags;
@@ -69,7 +90,7 @@ async function jobOf(sink: string | undefined, flags: ReplayFlags): Promise<Job>
   if (sink !== undefined || path === undefined)
     throw new ConfigError(
       'bad-usage',
-      'give the job of the run: --job job.yaml, or SINK with the flags it was loaded with (--table, --mode, --key, --columns)',
+      "the run's folder, where it is given, keeps no job.json: give the job of the run, by --job job.yaml, or SINK with the flags it was loaded with (--table, --mode, --key, --columns)",
     );
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
     throw new ConfigError('no-job-file', `The job file ${path} can't be read.`, { cause });

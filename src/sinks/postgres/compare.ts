@@ -82,7 +82,7 @@ class Staging {
       const before = this.#staged.has(shapeOf(group.columns)) ? [] : [this.#make(group.columns)];
       const { table } = this.#staged.get(shapeOf(group.columns))!;
       const copy = copyStatement(table, group.columns, group.options);
-      const answers = await this.#session.run(new CopyFlight(before, copy, group.pieces, []));
+      const answers = await this.#session.run(new CopyFlight(before, copy, group, []));
       this.#rows += rowCount(answers[before.length]);
     }
   }

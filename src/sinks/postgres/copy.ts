@@ -12,6 +12,8 @@ export interface Payload {
   /** In parentheses after WITH. */
   readonly options: string;
   readonly pieces: Iterable<Uint8Array>;
+  /** Called for each piece once the system has it: its memory may be used again. */
+  sent?(piece: Uint8Array): void;
   /** Known once the pieces were taken. */
   readonly rows: number;
   /** The row of the batch that ends on (or holds) a line of the COPY, counted from 1 as PostgreSQL does. */
@@ -39,14 +41,19 @@ export function csvOptions(layout: CsvLayout): string {
  * each chunk in two packets, and when the connection dies while it waits for 'drain' its write never comes back.
  */
 export class CopyFlight extends Flight {
-  readonly #pieces: Iterable<Uint8Array>;
+  readonly #payload: Pick<Payload, 'pieces' | 'sent'>;
   readonly #after: readonly Statement[];
   #synced = false;
   #wake: (() => void) | undefined;
 
-  constructor(before: readonly Statement[], copy: string, pieces: Iterable<Uint8Array>, after: readonly Statement[]) {
+  constructor(
+    before: readonly Statement[],
+    copy: string,
+    payload: Pick<Payload, 'pieces' | 'sent'>,
+    after: readonly Statement[],
+  ) {
     super([...before, sql(copy)]);
-    this.#pieces = pieces;
+    this.#payload = payload;
     this.#after = after;
   }
 
@@ -72,12 +79,13 @@ export class CopyFlight extends Flight {
 
   async #send(connection: pg.Connection): Promise<void> {
     const { stream } = connection;
-    for (const piece of this.#pieces) {
+    for (const piece of this.#payload.pieces) {
       for (let from = 0; from < piece.length; from += frameBytes) {
         const frame = piece.subarray(from, from + frameBytes);
         stream.cork();
         stream.write(copyDataHeader(frame.length));
-        const more = stream.write(frame);
+        const last = from + frame.length === piece.length;
+        const more = stream.write(frame, last ? (error) => error ?? this.#payload.sent?.(piece) : undefined);
         stream.uncork();
         if (!more) await this.#drained(stream);
         if (this.#synced) return;

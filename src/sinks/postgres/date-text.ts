@@ -1,9 +1,10 @@
 const millisecondsPerDay = 86_400_000;
 const twoDigits = Array.from({ length: 60 }, (_, n) => String(n).padStart(2, '0'));
 
-/** The last day asked for: rows of one load mostly lie close together. */
-let lastDay = Number.NaN;
-let lastDayText = '';
+/** Days asked for, each in the place of its number's last bits: rows of one load mostly lie within a few years. */
+const places = 1024;
+const days = new Float64Array(places).fill(Number.NaN);
+const dayTexts: string[] = new Array(places).fill('');
 
 /**
  * A moment (milliseconds since 1970, not NaN) as PostgreSQL reads it whatever the session's settings: ISO 8601 in UTC, years of
@@ -11,10 +12,12 @@ let lastDayText = '';
  */
 export function dateText(time: number): string {
   const day = Math.floor(time / millisecondsPerDay);
-  if (day !== lastDay) {
-    lastDay = day;
-    lastDayText = dayText(new Date(day * millisecondsPerDay));
+  const place = day & (places - 1);
+  if (days[place] !== day) {
+    days[place] = day;
+    dayTexts[place] = dayText(new Date(day * millisecondsPerDay));
   }
+  const date = dayTexts[place]!;
   let rest = time - day * millisecondsPerDay;
   const hours = Math.floor(rest / 3_600_000);
   rest -= hours * 3_600_000;
@@ -31,7 +34,7 @@ export function dateText(time: number): string {
           ? `.0${milliseconds}`
           : `.${milliseconds}`;
   const clock = `T${twoDigits[hours]}:${twoDigits[minutes]}:${twoDigits[seconds]}${fraction}Z`;
-  return day < firstDay ? `${lastDayText}${clock} BC` : lastDayText + clock;
+  return day < firstDay ? `${date}${clock} BC` : date + clock;
 }
 
 /** 0001-01-01, in days since 1970. */

@@ -1,16 +1,21 @@
 import type { Batch, Cell, Refusal } from '../../contract/index.js';
 import { type CellText, cellTextFor } from './cell-text.js';
 import { type Payload, textOptions } from './copy.js';
+import { ChunkPool, CopyText } from './copy-text.js';
 import type { Target, TargetColumn } from './target.js';
 
-const chunkChars = 64 * 1024;
+/** Between looks at whether the connection takes more. */
+const rowsAtOnce = 500;
 
 /** How cells become text, worked out once for a list of columns. */
 export interface Encoder {
   readonly columns: readonly TargetColumn[];
   readonly texts: readonly CellText[];
+  /** Where strings are written as they are: everywhere but as JSON. */
+  readonly verbatim: readonly boolean[];
   /** Where the key columns stand, in modes that match rows by key. */
   readonly key: readonly number[];
+  readonly pool: ChunkPool;
 }
 
 /**
@@ -25,7 +30,9 @@ export function createEncoder(names: readonly string[], target: Target): Encoder
   return {
     columns,
     texts: columns.map(cellTextFor),
+    verbatim: columns.map(({ baseType }) => baseType !== 'json' && baseType !== 'jsonb'),
     key: target.mode === 'append' ? [] : target.key.map((name) => names.indexOf(name)),
+    pool: new ChunkPool(),
   };
 }
 
@@ -35,12 +42,14 @@ export class Group implements Payload {
   readonly columns: readonly TargetColumn[];
   readonly rowNumbers: number[] = [];
   readonly pieces: Iterable<Uint8Array>;
-  #ready: Buffer[] = [];
-  #text = '';
+  readonly text: CopyText;
+  readonly #pool: ChunkPool;
 
-  constructor(columns: readonly TargetColumn[], encoding: Encoding) {
+  constructor(columns: readonly TargetColumn[], encoding: Encoding, pool: ChunkPool) {
     this.columns = columns;
     this.pieces = this.#take(encoding);
+    this.text = new CopyText(pool);
+    this.#pool = pool;
   }
 
   /** Known once the pieces were taken. */
@@ -48,29 +57,21 @@ export class Group implements Payload {
     return this.rowNumbers.length;
   }
 
-  add(row: number, line: string): void {
-    this.rowNumbers.push(row);
-    this.#text += line;
-    if (this.#text.length >= chunkChars) this.#flush();
-  }
-
   /** A row is one line: line breaks in it are escaped. */
   rowAtLine(line: number): number | undefined {
     return this.rowNumbers[line - 1];
   }
 
+  sent(piece: Uint8Array): void {
+    this.#pool.give(piece);
+  }
+
   *#take(encoding: Encoding): Iterable<Uint8Array> {
     for (;;) {
       const done = !encoding.step();
-      if (done) this.#flush();
-      yield* this.#ready.splice(0);
+      yield* this.text.take(done);
       if (done) return;
     }
-  }
-
-  #flush(): void {
-    if (this.#text !== '') this.#ready.push(Buffer.from(this.#text));
-    this.#text = '';
   }
 }
 
@@ -103,25 +104,25 @@ export class Encoding {
   /** Encodes some rows; false when there are no more. */
   step(): boolean {
     const batch = this.#batch;
-    let chars = 0;
-    while (this.#row < batch.rows && chars < chunkChars) {
+    const until = Math.min(batch.rows, this.#row + rowsAtOnce);
+    while (this.#row < until) {
       const row = this.#row++;
       if (this.#rejects.has(row) || batch.duplicates.has(row)) continue;
-      const line = this.#encode(row);
-      if (typeof line === 'string') {
-        this.#groupOf().add(row, line);
-        chars += line.length;
-      } else {
-        this.#rejects.set(row, line);
-      }
+      const refusal = this.#encode(row);
+      if (refusal !== undefined) this.#rejects.set(row, refusal);
     }
     return this.#row < batch.rows;
   }
 
-  #encode(row: number): string | Refusal {
+  #encode(row: number): Refusal | undefined {
     const cells = this.#cells;
-    const refusal = this.#batch.cells(row, cells) ?? missingKey(cells, this.#encoder);
-    return refusal ?? encodeLine(cells, this.#encoder, this.#batch.textual);
+    const refusal = this.#batch.cells(row, cells) ?? missingKey(cells, this.#encoder) ?? missingAll(cells);
+    if (refusal !== undefined) return refusal;
+    const group = this.#groupOf();
+    const fault = encodeLine(cells, this.#encoder, this.#batch.textual, group.text);
+    if (fault === undefined) group.rowNumbers.push(row);
+    else group.text.dropRow();
+    return fault;
   }
 
   /** The group for the cells just read: mostly the one of the row before. */
@@ -135,6 +136,7 @@ export class Encoding {
       new Group(
         this.#encoder.columns.filter((_, i) => cells[i] !== undefined),
         this,
+        this.#encoder.pool,
       );
     if (known === undefined) this.groups.push(group);
     this.#byShape.set(shape, group);
@@ -168,60 +170,43 @@ export function missingKey(cells: readonly Cell[], encoder: Encoder): Refusal | 
   return undefined;
 }
 
-function encodeLine(cells: readonly Cell[], { texts, columns }: Encoder, textual: boolean): string | Refusal {
-  let line = '';
+const empty: Refusal = { code: 'empty-record', reason: 'the record has none of the columns that are written' };
+
+function missingAll(cells: readonly Cell[]): Refusal | undefined {
+  for (const cell of cells) if (cell !== undefined) return undefined;
+  return empty;
+}
+
+function encodeLine(
+  cells: readonly Cell[],
+  { texts, verbatim, columns }: Encoder,
+  textual: boolean,
+  out: CopyText,
+): Refusal | undefined {
   let present = 0;
   for (let i = 0; i < texts.length; i++) {
     const cell = cells[i];
     if (cell === undefined) continue;
-    if (present++ > 0) line += '\t';
+    if (present++ > 0) out.tab();
     if (cell === null) {
-      line += '\\N';
+      out.null();
       continue;
     }
-    // Digits need no escaping. Zero goes the long way, for there are two of them.
     if (typeof cell === 'number' && cell !== 0) {
-      line += cell;
-      continue;
+      // Zero goes the long way, for there are two of them.
+      if ((cell | 0) === cell) {
+        out.integer(cell);
+        continue;
+      }
+      if (out.decimal(cell)) continue;
     }
     // A job may put a constant that is not text among cells that are.
-    const text = textual && typeof cell === 'string' ? cell : texts[i]!(cell);
+    const asItIs = typeof cell === 'string' && (textual || verbatim[i]);
+    const text = asItIs ? cell : texts[i]!(cell);
     if (typeof text !== 'string') return text;
-    if (special.test(text)) {
-      const escaped = escapeText(text, columns[i]!);
-      if (typeof escaped !== 'string') return escaped;
-      line += escaped;
-    } else {
-      line += text;
-    }
+    const refusal = out.text(text, columns[i]!);
+    if (refusal !== undefined) return refusal;
   }
-  return present === 0 ? empty : `${line}\n`;
-}
-
-const empty: Refusal = { code: 'empty-record', reason: 'the record has none of the columns that are written' };
-
-const special = /[\\\t\n\r\0\ud800-\udfff]/;
-const escaped = /[\\\t\n\r]/g;
-const escapes: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' };
-
-function escapeText(text: string, column: TargetColumn): string | Refusal {
-  const refusal = unstorable(text, column);
-  return refusal ?? text.replace(escaped, (character) => escapes[character]!);
-}
-
-/** What no text of the database can hold, whatever its type. */
-export function unstorable(text: string, column: TargetColumn): Refusal | undefined {
-  if (text.includes('\0'))
-    return {
-      code: '22021',
-      reason: `column "${column.name}" has a NUL character, which PostgreSQL can't store`,
-      column: column.name,
-    };
-  if (/\p{Surrogate}/u.test(text))
-    return {
-      code: '22021',
-      reason: `column "${column.name}" has half of a surrogate pair, which is no character`,
-      column: column.name,
-    };
+  out.endRow();
   return undefined;
 }

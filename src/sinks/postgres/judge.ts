@@ -1,5 +1,6 @@
 import type { Batch, Cell, Refusal } from '../../contract/index.js';
-import { type Encoder, missingKey, unstorable } from './encode.js';
+import { unstorable } from './copy-text.js';
+import { type Encoder, missingKey } from './encode.js';
 import { type Answer, sql } from './flight.js';
 import { quoteLiteral } from './quote.js';
 import type { Statement, Target, TargetColumn } from './target.js';

@@ -55,7 +55,8 @@ describe.each(inject('postgresServers'))('a pool on $name', ({ url }) => {
       const own = (await readFile('/proc/net/tcp', 'utf8'))
         .split('\n')
         .map((line) => line.trim().split(/\s+/))
-        .find((fields) => fields[1]?.endsWith(suffix));
+        // Established; the port may linger in a line of an older connection.
+        .find((fields) => fields[1]?.endsWith(suffix) && fields[3] === '01');
       // Timer 2 is keepalive's; it counts in hundredths of a second.
       const [timer, left = ''] = own?.[5]?.split(':') ?? [];
       expect(timer).toBe('02');

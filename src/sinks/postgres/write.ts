@@ -166,7 +166,7 @@ class BatchWrite {
     const after = merges
       ? [commanded ? askKeys(table, target) : (known ? mergeKnown : merge)(table, columns, target)]
       : [];
-    const flight = new CopyFlight(ahead, copyStatement(table, columns, payload.options), payload.pieces, after);
+    const flight = new CopyFlight(ahead, copyStatement(table, columns, payload.options), payload, after);
     try {
       const answers = await session.run(flight);
       const taken = rowCount(answers[ahead.length]);
