@@ -185,7 +185,7 @@ export class AdaptiveGate implements Gate {
       this.#planAgain(trial, gained, now);
     }
     if (verdict === 'changed') this.#changed(reading, now);
-    else if (verdict !== 'idle' && !this.#shorten(reading, now)) this.#try(this.#usual, now);
+    else if (verdict !== 'idle' && !(verdict === 'kept' && this.#shorten(reading, now))) this.#try(this.#usual, now);
   }
 
   /** After a trial that was kept: further the same way, and when to look back. */
@@ -200,10 +200,14 @@ export class AdaptiveGate implements Gate {
 
   /** After a trial that was taken back: again at once with a shorter stride, or later. */
   #planAgain({ move, to, before, startedAt }: Trial, gained: number, now: number): void {
-    const { loss, longStride, stride, restMore, rest, cost } = tuning;
+    const { loss, longStride, stride, restMore, rest, longestRest, cost } = tuning;
     const shorter = gained < -loss && this.#target(move, stride, before, now) !== to;
     const lost = ((now - startedAt) * Math.max(0, -gained)) / cost;
-    this.#schedule.plan(move, shorter ? now : now + Math.max(move.up ? restMore : rest, lost), stride);
+    this.#schedule.plan(
+      move,
+      shorter ? now : now + Math.max(move.up ? restMore : rest, Math.min(lost, longestRest)),
+      stride,
+    );
     if (shorter || !this.#climbing || !move.up) return;
     // Where more gains nothing, much less may do.
     this.#climbing = false;
@@ -273,7 +277,7 @@ function verdictOf({ move, from, to, before }: Trial, reading: Reading, gained: 
   if (!reading.saturated) return 'idle';
   if (!move.up) return gained >= wanted(move) ? 'kept' : 'refused';
   const error = Math.hypot(reading.error, before.error);
-  // Twice as many in flight do no more than twice as much. The first reading is the least sure.
+  // Twice as many in flight do no more than twice as much: something else has changed. The first reading is the least sure.
   const possible = (climbing ? 2 : 1) * ((to / from - 1) * 1.25 + 0.15);
   if (gained > possible + 2 * error) return 'changed';
   return gained >= Math.max(wanted(move), 2.5 * error) ? 'kept' : 'refused';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import { fixed } from '../../test/gate/fixed.js';
 import type { Limit, Sample } from '../contract/index.js';
-import { fixed } from './fixed.js';
 import { Limiter } from './limiter.js';
 
 const never = new AbortController().signal;

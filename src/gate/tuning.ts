@@ -19,9 +19,10 @@ export const tuning = {
   firstStride: 1.5,
   longStride: 2,
   stride: 1.4,
-  /** Milliseconds from a trial to the next of the same move, at least: of more in flight, and of the others. */
+  /** Milliseconds from a trial to the next of the same move, at least: of more in flight, of the others; and at most. */
   restMore: 1_200,
   rest: 3_000,
+  longestRest: 10_000,
   /** What the trials of one move may cost of all throughput: the more one has cost, the later is the next. */
   cost: 0.01,
   /** A change of the rate, with nothing changed by us, that is more than noise. */

@@ -141,7 +141,7 @@ export const curves: readonly Curve[] = [
   ),
   steady(
     'the line becomes short',
-    { ...near, roundTrip: (now) => (now < 30_000 ? 30 : 0.5), capacity: thrashing(6, 0.05) },
+    { ...near, roundTrip: (now) => (now < 30_000 ? 30 : 0.5), capacity: thrashing(6, 0.02) },
     { changesAt: 30_000 },
   ),
 ];

@@ -45,9 +45,9 @@ export class Trace {
   }
 
   /** The time a row took that 99 of 100 rows did not exceed: its batch's, divided by the batch's rows. Milliseconds. */
-  p99(from = 0): number {
+  p99(from: number, to: number): number {
     const batches = this.landed
-      .filter(({ at }) => at >= from)
+      .filter(({ at }) => at >= from && at < to)
       .map(({ rows, milliseconds }) => ({ rows, perRow: milliseconds / rows }))
       .sort((a, b) => b.perRow - a.perRow);
     let left = batches.reduce((sum, { rows }) => sum + rows, 0) * 0.01;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { fixed } from '../../src/gate/fixed.js';
 import { Agenda } from './agenda.js';
 import { curves } from './curves.js';
+import { fixed } from './fixed.js';
 import type { Behaviour } from './server.js';
 import { simulate } from './simulate.js';
 
