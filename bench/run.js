@@ -14,7 +14,18 @@ import { psqlVersion } from './peers/psql.js';
 import { describe, writeResults } from './results.js';
 import { isMet } from './side-by-side.js';
 
-const benches = ['start', 'csv-append', 'objects', 'upsert', 'inserts', 'story-1', 'memory', 'bad-rows', 'ledger'];
+const benches = [
+  'start',
+  'csv-append',
+  'objects',
+  'upsert',
+  'inserts',
+  'story-1',
+  'memory',
+  'bad-rows',
+  'ledger',
+  'gate',
+];
 const fullRows = 1_000_000;
 
 const { values, positionals } = parseArgs({
