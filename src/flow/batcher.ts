@@ -14,8 +14,12 @@ export interface BatchSize {
   readonly age: number;
 }
 
+/** Decoded records take several times the memory of the text they were made of. */
+const mostDecodedBytes = 2 * 1024 * 1024;
+
 /** A chunk on its way, with the point from which it can be read again. */
 export interface Arrival {
+  /** Of memory, about. */
   readonly bytes: number;
   readonly chunk: Chunk;
   readonly start: ResumePoint;
@@ -72,7 +76,8 @@ export class Batcher {
     const head = this.#slices[0]?.chunk;
     if (head && !sameLayout(head, slice.chunk)) return 'layout';
     const room = Math.min(slice.last, slice.first + this.#size.rows - this.#rows);
-    const last = fitting(slice, room, this.#size.bytes - this.#bytes, this.#rows === 0);
+    const most = slice.chunk.kind === 'records' ? Math.min(this.#size.bytes, mostDecodedBytes) : this.#size.bytes;
+    const last = fitting(slice, room, most - this.#bytes, this.#rows === 0);
     if (last > slice.first) {
       if (this.#rows === 0) this.#bornAt = performance.now();
       const taken = { ...slice, last };
@@ -82,7 +87,7 @@ export class Batcher {
     }
     this.#rest = last < slice.last ? { ...slice, first: last } : undefined;
     if (this.#rows >= this.#size.rows) return 'rows';
-    return this.#rest || this.#bytes >= this.#size.bytes ? 'bytes' : undefined;
+    return this.#rest || this.#bytes >= most ? 'bytes' : undefined;
   }
 
   #cut(reason: CutReason): SlicedBatch {

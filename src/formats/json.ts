@@ -5,12 +5,12 @@ export { isLosslessNumber, LosslessNumber };
 
 /**
  * Finds, in JSON text, any number whose digits a JavaScript number might not give back: 16 digits and more, a trailing
- * zero after the point, an exponent, a minus zero, seven or more places of leading zeros. It looks at what follows a
- * token's start (`:`, `,`, `[`, white space or the start of the text), so a string's inside can only cause a needless
- * careful parse, never a missed number.
+ * zero after the point, an exponent, a minus zero, six or more leading zeros after the point. It looks at what stands
+ * between a token's start (`:`, `,`, `[`, white space or the start of the text) and its end, so a string's inside can only
+ * cause a needless careful parse, never a missed number; that of a time of day (`T10:30:00.000Z`) does not.
  */
 const fragile =
-  /(?:^|[:,[\s])-?(?:\d[\d.]{15}|\d+(?:\.\d+)?[eE]|\d+\.\d*0(?![\d.eE])|0\.0{6})|(?:^|[:,[\s])-0(?![.\d])/;
+  /(?:^|[:,[\s])(?:-?(?:\d[\d.]{15,}(?:[eE][+-]?\d+)?|\d+(?:\.\d+)?[eE][+-]?\d+|\d+\.\d*0|0\.0{6}\d*)|-0)(?=[\s,\]}]|$)/;
 
 /**
  * JSON.parse that keeps every number digit for digit: a number that a JavaScript number can't hold exactly as written

@@ -103,7 +103,8 @@ export class Job implements AsyncDisposable {
   /** Kills it; false when it had ended before. */
   kill(loader: Loader, signal: 'SIGKILL' | 'SIGTERM'): boolean {
     if (!loader.kill(signal)) return false;
-    if (loader.hasRun) this.#killedAt = performance.now();
+    // One killed before it could take over leaves that to the next, whose time then counts from here.
+    if (loader.hasRun || this.#killedAt !== undefined) this.#killedAt = performance.now();
     this.arena.tally.inject(signal);
     return true;
   }
