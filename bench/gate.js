@@ -26,7 +26,7 @@ export async function measure({ database, files, folder, rounds, rows }) {
     const full = mode === 'upsert' ? await database.fill(await files.whole(rows, 1)) : undefined;
     for (const name of chosen) {
       const [roundTrip = 0, bandwidth] = name.split('/').map(Number);
-      await using line = await startSlowLine(database.url, { roundTrip, ...(bandwidth && { bandwidth }) });
+      const line = await startSlowLine(database.url, { roundTrip, ...(bandwidth && { bandwidth }) });
       const { prepare, after } = freshTable(database, { rows, ...(full && { like: full }) });
       const target = ['load', file, line.url, '--mode', mode, ...(mode === 'upsert' ? ['--key', 'id'] : [])];
       const contenders = [undefined, ...counts].map((workers) => ({
@@ -35,14 +35,18 @@ export async function measure({ database, files, folder, rounds, rows }) {
         /** @type {import('./side-by-side.js').Measurement[]} */
         measurements: [],
       }));
-      for (let round = 0; round < rounds; round++) {
-        for (const { flags, measurements } of contenders) {
-          const table = await prepare();
-          const { seconds, load, peak } = await sluice(folder, [...target, '--table', table, ...flags]);
-          measurements.push({ seconds, load, peak });
-          await after(table, round);
-          process.stdout.write('.');
+      try {
+        for (let round = 0; round < rounds; round++) {
+          for (const { flags, measurements } of contenders) {
+            const table = await prepare();
+            const { seconds, load, peak } = await sluice(folder, [...target, '--table', table, ...flags]);
+            measurements.push({ seconds, load, peak });
+            await after(table, round);
+            process.stdout.write('.');
+          }
         }
+      } finally {
+        await line[Symbol.asyncDispose]();
       }
       process.stdout.write('\n');
       const [adaptive, ...fixed] = contenders;
