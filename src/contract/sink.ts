@@ -86,8 +86,7 @@ export interface Comparison {
 /**
  * What an error of `write` asks for.
  * - `retry`: the same batch, after a pause; the fault lies with the connection or the moment.
- * - `throttled`: as retry; the target has too much to do, which limits that move take as a sign to let fewer at once. The
- *   fixed one does not move.
+ * - `throttled`: as retry; the target has too much to do, which the gate takes as a sign to let fewer at once.
  * - `divide`: some row of the batch is at fault: smaller batches tell which.
  * - `fatal`: no batch will fare better.
  */

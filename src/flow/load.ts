@@ -4,6 +4,8 @@ import type {
   Batch,
   Checkpoint,
   Context,
+  Gate,
+  GateEvent,
   Ledger,
   Log,
   ReadContext,
@@ -14,11 +16,12 @@ import type {
   WriteResult,
 } from '../contract/index.js';
 import { ConfigError, messageOf, SluiceError } from '../errors.js';
-import { fixed } from '../gate/fixed.js';
-import { Limiter } from '../gate/limiter.js';
+import { AdaptiveGate } from '../gate/adaptive.js';
+import { Limiter, type Permit } from '../gate/limiter.js';
 import { mayBeAlive, thisHolder } from '../ledger/holder.js';
 import { progressOf, type SplitProgress } from '../ledger/progress.js';
 import { RejectFile } from '../rejects/reject-file.js';
+import { describeChange, GateRecord } from '../telemetry/gate-record.js';
 import { Tally } from '../telemetry/tally.js';
 import { SlicedBatch } from './batch.js';
 import { type Arrival, Batcher } from './batcher.js';
@@ -26,6 +29,7 @@ import { begin } from './begin.js';
 import { ByteChannel } from './channel.js';
 import { Coverage } from './coverage.js';
 import { dispatch } from './dispatch.js';
+import { gateOptions, throttleReason, type Workers, workersFor } from './gate.js';
 import { startHeart } from './heartbeat.js';
 import { KeyOrder } from './key-order.js';
 import { LoadError } from './load-error.js';
@@ -45,10 +49,6 @@ import { writeBatch } from './writer.js';
 const mebibyte = 1024 * 1024;
 /** Bytes that may lie between reader and batcher. */
 const channelBytes = 4 * mebibyte;
-/** Bytes of batches in flight, all workers together, as far as none has less than the least or more than the most. */
-const bytesInFlight = 8 * mebibyte;
-const leastBatchBytes = mebibyte / 4;
-const mostBatchBytes = 4 * mebibyte;
 /** Milliseconds a row waits for others of its batch. */
 const batchAge = 250;
 /** A batch that meets a fault of the moment is tried again for a minute. */
@@ -105,7 +105,11 @@ class Run {
   /** Rows in front of the points from which reading goes on. */
   #passedUnread = 0;
   readonly #startedAt = new Date();
+  /** By the clock of the gate. */
+  readonly #startedAtMs = performance.now();
+  #gate: Gate;
   #limiter: Limiter;
+  #gateRecord: GateRecord;
   #rejects: RejectFile | undefined;
   /** What is being read; to be ended even where nobody came to take it. */
   #arrivals: AsyncGenerator<Arrival, void, void> | undefined;
@@ -122,7 +126,10 @@ class Run {
     this.#settings = settings;
     this.#verification = Verification.of(options.verify ?? 'none', options.source, options.sink);
     this.#stop = new Stop(options.signal, options.drain);
-    this.#limiter = new Limiter(fixed(this.#settings.workers));
+    const workers = workersFor(settings);
+    this.#gateRecord = new GateRecord(workers.start, this.#startedAtMs);
+    this.#gate = new AdaptiveGate(gateOptions(settings, workers, options.sink.traits, noEvent));
+    this.#limiter = new Limiter(this.#gate);
     this.#context = {
       run: options.run ?? newRunName(this.#startedAt),
       job: jobId(options.source, options.sink),
@@ -159,13 +166,15 @@ class Run {
   async #plan(): Promise<DryRun> {
     const { source, sink, columns } = this.#options;
     const { sampled, plan } = await this.#prepare();
+    const workers = this.#workers(plan.free);
     return {
       job: this.#context.job,
       source: source.identity,
       sink: sink.identity,
       columns: plan.columns.map((column) => ({ column, from: describeColumn(column, columns) })),
       sampled: Math.min(sampled, sampleRows),
-      workers: this.#workers(plan.free),
+      workers: workers.start,
+      maxWorkers: workers.most,
       statements: plan.statements,
       notes: plan.notes,
     };
@@ -175,7 +184,9 @@ class Run {
     const { onProgress } = this.#options;
     if (onProgress === undefined || this.#mute) return;
     try {
-      onProgress(this.#tally.snapshot(this.#limiter.inFlight, this.#limiter.limit));
+      onProgress(
+        this.#tally.snapshot(this.#limiter.inFlight, this.#limiter.limit, this.#gateRecord.latest(performance.now())),
+      );
     } catch (error) {
       this.#mute = true;
       this.#context.log.warn({ error: String(error) }, 'onProgress threw, and is not called any more');
@@ -212,7 +223,7 @@ class Run {
       this.#cutShort = true;
       return;
     }
-    this.#limiter = new Limiter(fixed(this.#workers(prepared.plan.free)));
+    this.#openGate(this.#workers(prepared.plan.free));
     {
       using _heart = startHeart((signal) => this.#beat(signal), heartbeatEvery);
       try {
@@ -345,9 +356,12 @@ class Run {
   async #pump({ arrivals, mapper }: Prepared): Promise<void> {
     const { traits, key } = this.#options.sink;
     const channel = new ByteChannel<Arrival>(channelBytes);
+    const gate = this.#gate;
     const batcher = new Batcher(channel, mapper, {
-      rows: Math.min(this.#settings.batchRows, traits.maxBatchRows),
-      bytes: Math.min(batchBytes(this.#limiter.limit), traits.maxBatchBytes),
+      rows: Math.min(this.#settings.batchRows ?? Number.POSITIVE_INFINITY, traits.maxBatchRows),
+      get bytes() {
+        return gate.batchBytes;
+      },
       age: batchAge,
     });
     const fed = this.#feed(arrivals, channel);
@@ -356,7 +370,7 @@ class Run {
       this.#limiter,
       traits.rewrites && key && key.length > 0 ? new KeyOrder(key) : undefined,
       this.#stop.dispatching,
-      (batch) => this.#write(batch),
+      (batch, permit) => this.#write(batch, permit),
       (error) => this.#stop.halt(error, grace),
     );
     await fed;
@@ -392,12 +406,13 @@ class Run {
     this.#tally.passed(passed);
   }
 
-  async #write(batch: Batch): Promise<void> {
+  async #write(batch: Batch, permit: Pick<Permit, 'setBack'>): Promise<void> {
     const start = performance.now();
     await writeBatch(this.#options.sink, batch, this.#context, backoff, {
       settled: (part, result) => this.#settled(part, result),
       retried: (error, attempt, throttled) => {
         this.#tally.retries += 1;
+        permit.setBack(throttled ? throttleReason(error) : undefined);
         this.#context.log.warn(
           { error: String(error), attempt, throttled, rows: batch.rows },
           'a batch is tried again',
@@ -441,11 +456,27 @@ class Run {
     if (fault) this.#stop.halt(fault, 0);
   }
 
-  #workers(free: number | undefined): number {
-    const { workers } = this.#settings;
-    if (free === undefined || workers <= free) return workers;
-    this.#context.log.info({ workers, free }, 'fewer workers than asked for: the target has no more connections free');
-    return Math.max(1, free);
+  #workers(free: number | undefined): Workers {
+    const asked = workersFor(this.#settings);
+    const workers = workersFor(this.#settings, free);
+    if (workers.start < asked.start) {
+      const fields = { workers: asked.start, free };
+      this.#context.log.info(fields, 'fewer workers than asked for: the target has no more connections free');
+    }
+    return workers;
+  }
+
+  #openGate(workers: Workers): void {
+    this.#gateRecord = new GateRecord(workers.start, this.#startedAtMs);
+    const onEvent = (event: GateEvent) => {
+      const change = this.#gateRecord.add(event);
+      const text = describeChange(change);
+      if (event.kind === 'change') this.#context.log.info(change, text);
+      else this.#context.log.debug(change, `tried, and taken back: ${text}`);
+    };
+    this.#gate = new AdaptiveGate(gateOptions(this.#settings, workers, this.#options.sink.traits, onEvent));
+    this.#limiter = new Limiter(this.#gate);
+    this.#context.log.info({ ...workers, batchBytes: this.#gate.batchBytes }, 'the gate is open');
   }
 
   async #openRunFolder(): Promise<void> {
@@ -486,7 +517,7 @@ class Run {
       tally: this.#tally,
       status: this.#status(),
       cause: this.#stop.cause,
-      workers: this.#limiter.limit,
+      gate: this.#gateRecord.report(this.#gate.batchBytes),
       verified: this.#verified,
       rejectsFile: this.#rejects?.whole ? this.#rejects.path : null,
       startedAt: this.#startedAt,
@@ -510,9 +541,6 @@ class Run {
 
 async function* noArrivals(): AsyncGenerator<never, void, void> {}
 
-const silent: Log = { debug() {}, info() {}, warn() {} };
+const noEvent = (): void => {};
 
-/** Few workers are given large batches, for each ends in a commit that nothing else fills the wait of. */
-function batchBytes(workers: number): number {
-  return Math.min(mostBatchBytes, Math.max(leastBatchBytes, Math.floor(bytesInFlight / workers)));
-}
+const silent: Log = { debug() {}, info() {}, warn() {} };

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import type { Ledger, Log, Sink, Snapshot, Source } from '../contract/index.js';
 import { ConfigError } from '../errors.js';
 import type { Columns } from './mapping.js';
@@ -10,10 +9,17 @@ export interface LoadOptions {
   readonly sink: Sink;
   /** What is written to which column. Default: names match names. */
   readonly columns?: Columns;
-  /** Batches in flight at once. Default: cores x 4, and never more than the target has free. */
+  /**
+   * Batches in flight at once, fixed. Default: found while the load runs, from cores x 4 on, and never more than the target
+   * has free.
+   */
   readonly workers?: number;
-  /** Rows a batch at most. Default: as many as fit into its bytes, 256 KiB to 4 MiB by the number of workers. */
+  /** Most batches in flight at once, of those that are found. Default: 64. */
+  readonly maxWorkers?: number;
+  /** Rows a batch at most. Default: as many as do best, of 256 KiB to 4 MiB. */
   readonly batchRows?: number;
+  /** Seconds that the writing of one batch is to take at most: batches are made no larger than that allows. Default 1. */
+  readonly batchTime?: number;
   /** Stop reading after this many records. */
   readonly limit?: number;
   /** Rejects allowed: a count, or a share of the rows read so far such as `1%` (judged after 1,000). Default 100. */
@@ -65,15 +71,22 @@ export interface DryRun {
   /** Target columns, each with what it is read from. */
   readonly columns: readonly { readonly column: string; readonly from: string }[];
   readonly sampled: number;
+  /** Batches in flight: to begin with, and at most. */
   readonly workers: number;
+  readonly maxWorkers: number;
   readonly statements: readonly string[];
   readonly notes: readonly string[];
 }
 
 /** Options checked, with their defaults. */
 export interface Settings {
-  readonly workers: number;
-  readonly batchRows: number;
+  /** Undefined: to be found. */
+  readonly workers: number | undefined;
+  readonly maxWorkers: number | undefined;
+  /** Undefined: to be found, by bytes. */
+  readonly batchRows: number | undefined;
+  /** Milliseconds. */
+  readonly batchTime: number;
   readonly limit: number | undefined;
   readonly budget: RejectBudget;
 }
@@ -86,9 +99,13 @@ export function checkOptions(options: LoadOptions): Settings {
       'ledger is one that only its own sink can settle in: give one such as fileLedger',
     );
   }
+  const { batchTime = 1 } = options;
+  if (!(batchTime > 0)) throw new ConfigError('bad-option', `batchTime is ${batchTime}: give seconds, more than 0`);
   return {
-    workers: wholeNumber('workers', options.workers) ?? availableParallelism() * 4,
-    batchRows: wholeNumber('batchRows', options.batchRows) ?? Number.POSITIVE_INFINITY,
+    workers: wholeNumber('workers', options.workers),
+    maxWorkers: wholeNumber('maxWorkers', options.maxWorkers),
+    batchRows: wholeNumber('batchRows', options.batchRows),
+    batchTime: batchTime * 1000,
     limit: wholeNumber('limit', options.limit),
     budget: new RejectBudget(options.maxErrors ?? 100),
   };

@@ -222,8 +222,10 @@ function withRunOptions(command: Command): Command {
 function withPace(command: Command): Command {
   return command
     .optionsGroup('Pace and limits:')
-    .option('--workers <n>', 'batches in flight at most (default: cores x 4, capped by what the server has free)')
-    .option('--batch-size <n>', 'rows a batch at most (default: by bytes, 256 KiB to 4 MiB)')
+    .option('--workers <n>', 'batches in flight, fixed (default: found while it runs)')
+    .option('--max-workers <n>', 'most batches in flight, where their number is found (default: 64)')
+    .option('--batch-size <n>', 'rows a batch at most (default: found while it runs, 256 KiB to 4 MiB)')
+    .option('--batch-time <time>', 'how long a batch may take, such as 500ms; none is made larger (default: 1s)')
     .option('--limit <n>', 'stop after this many records')
     .option('--max-errors <n|n%>', 'rejects allowed: a count, or a share of the rows read so far (default: 100)')
     .option('--verify <level>', 'read back after the load: none, count, sample or full (default: none)');

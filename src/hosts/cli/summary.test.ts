@@ -20,6 +20,13 @@ const report: Report = {
   batches: 2,
   retries: 1,
   workers: 8,
+  gate: {
+    workers: { start: 8, end: 8, least: 8, most: 8 },
+    batchBytes: 1_048_576,
+    changes: [],
+    leftOut: 0,
+    trials: 0,
+  },
   problems: [
     { name: 'overlap', message: 'pages 3 and 4 share records', incomplete: false, count: 2 },
     { name: 'total-drift', message: 'the total fell from 10 to 9', incomplete: true, count: 1 },
@@ -92,6 +99,7 @@ test('a dry run shows columns, statements and notes', () => {
     ],
     sampled: 3,
     workers: 8,
+    maxWorkers: 64,
     statements: ['CREATE TABLE t (\n  id bigint\n)'],
     notes: ['the table does not exist yet'],
   };
@@ -99,7 +107,7 @@ test('a dry run shows columns, statements and notes', () => {
 
 from     file a.csv
 into     postgres t
-workers  8 at most
+workers  8 to begin with, 64 at most
 
 columns
   id         <- id

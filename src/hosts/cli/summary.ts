@@ -1,5 +1,6 @@
 import type { Report, RunStatus, Verified } from '../../contract/index.js';
 import type { DryRun } from '../../flow/options.js';
+import { describeChange } from '../../telemetry/gate-record.js';
 import { count, counted, duration, size } from './words.js';
 
 const heads: Readonly<Record<RunStatus, string>> = {
@@ -27,6 +28,7 @@ export function summarize(report: Report, resumed = false): string {
     ...(resumed ? [`  resumed  run ${report.run}: ${counted(report.skipped, 'record')} had been settled before`] : []),
     ...parts,
     `  with     ${counted(report.batches, 'batch', 'batches')}, at most ${count(report.workers)} at once, ${counted(report.retries, 'retry', 'retries')}`,
+    ...lastChanges(report),
     ...report.problems.map(
       (problem) =>
         `  problem  ${problem.name}${problem.count > 1 ? ` (${count(problem.count)} times)` : ''}: ${problem.message}`,
@@ -58,7 +60,7 @@ export function describeDryRun(plan: DryRun): string {
     '',
     `from     ${plan.source}`,
     `into     ${plan.sink}`,
-    `workers  ${count(plan.workers)} at most`,
+    `workers  ${workersOf(plan)}`,
     '',
     'columns',
     ...plan.columns.map(({ column, from }) => `  ${column.padEnd(widest)}  <- ${from}`),
@@ -68,4 +70,16 @@ export function describeDryRun(plan: DryRun): string {
   ];
   if (plan.notes.length > 0) lines.push('', 'notes', ...plan.notes.map((note) => `  ${note}`));
   return lines.join('\n');
+}
+
+function workersOf({ workers, maxWorkers }: DryRun): string {
+  return workers === maxWorkers ? count(workers) : `${count(workers)} to begin with, ${count(maxWorkers)} at most`;
+}
+
+/** The last of what the gate changed; log.ndjson and report.json have it all. */
+function lastChanges({ gate }: Report): string[] {
+  const all = gate.changes.length + gate.leftOut;
+  const last = gate.changes.at(-1);
+  if (last === undefined) return [];
+  return [`  gate     ${describeChange(last)}${all > 1 ? ` (the last of ${counted(all, 'change')})` : ''}`];
 }
