@@ -5,8 +5,11 @@ import { sampledBytes } from './approximate-bytes.js';
 import { Grouping, maxRows } from './group.js';
 import { Readahead } from './readahead.js';
 
+/** An object of any type, an interface's or a class's too; but nothing that can be iterated: that would be several. */
+type RecordObject = object & { readonly [Symbol.iterator]?: never };
+
 /** One record, or several at once. */
-export type RowOrRows = Row | readonly Row[];
+export type RowOrRows = RecordObject | readonly RecordObject[];
 
 export interface IterableOptions {
   /** Names the records in the report and in rejects; part of the job's identity. Default `records`. */
@@ -22,8 +25,8 @@ const maxTurn = 20;
  * What is no object is a defect (`not-an-object`). An error the iterable throws ends the reading as SourceError
  * `iterable-failed`, with the error as its cause. An iterable that is left early gets `return()`.
  */
-export function iterable(
-  records: Iterable<RowOrRows> | AsyncIterable<RowOrRows>,
+export function iterable<Item extends RowOrRows>(
+  records: Iterable<Item> | AsyncIterable<Item>,
   options: IterableOptions = {},
 ): Source {
   const name = options.name ?? 'records';
