@@ -87,7 +87,7 @@ async function newRun(options: LoadOptions): Promise<Run> {
   try {
     return new Run(options, checkOptions(options));
   } catch (error) {
-    await release(undefined, options.source, options.sink);
+    await release(undefined, options?.source, options?.sink);
     throw error;
   }
 }

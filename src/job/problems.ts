@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import { nearest } from './nearest.js';
+import { nearest } from '../nearest.js';
 import { type Path, shapeAt } from './shape.js';
 
 /** Something wrong in a job. */

@@ -113,12 +113,29 @@ describe('iterable', () => {
     expect(iterable([{ id: 1, name: 'a' }, { id: 2 }]).once).toBe(false);
     // @ts-expect-error a number is no record
     iterable([1]);
-    // @ts-expect-error nor is a letter
-    iterable('abc');
     // @ts-expect-error nor a number in an array
     iterable([[1]]);
     // @ts-expect-error nor a pair
     iterable(new Map([['id', 1]]));
+  });
+
+  test.each([
+    [5, 'found a value of type number'],
+    ['abc', 'found a value of type string'],
+    [undefined, 'found undefined'],
+    [{ id: 1 }, 'found a value of type object'],
+    [numbered, 'found a value of type function (call the generator function)'],
+  ])('says what is expected when it is given %j', (records, found) => {
+    // As a caller without types does.
+    const make = () => Reflect.apply(iterable, undefined, [records]);
+    expect(make).toThrow(
+      expect.objectContaining({ name: 'ConfigError', code: 'bad-option', message: expect.stringContaining(found) }),
+    );
+  });
+
+  test('refuses options it does not know', () => {
+    const make = () => Reflect.apply(iterable, undefined, [[], { nmae: 'users' }]);
+    expect(make).toThrow(expect.objectContaining({ code: 'bad-option', message: expect.stringContaining('"nmae"') }));
   });
 
   test('makes a defect of what is no object', async () => {
