@@ -23,6 +23,8 @@ export interface Intake {
   readonly sample: readonly (readonly Cell[])[];
   /** As in Batch. */
   readonly textual: boolean;
+  /** The columns are those a mapping names, and not the source's fields by their own names. Default false. */
+  readonly mapped?: boolean;
   /** Columns the target does not have are left out of the plan, instead of being an error. */
   readonly ignoreExtra: boolean;
 }

@@ -383,7 +383,10 @@ describe('two at once', () => {
     await using at = await setUp();
     const first = await holder(at);
     const second = await at.start(args(at), { input: 'id,name\n2,b\n' }).ended;
-    expect(reportOf(second)).toMatchObject({ status: 'failed', error: { code: 'job-held' } });
+    expect(reportOf(second)).toMatchObject({
+      status: 'failed',
+      error: { code: 'job-held', message: expect.stringMatching(/\): wait for it, with --wait, or stop it$/) },
+    });
     expect(second.stderr).toContain(` ${first.process.pid} `);
     expect(second.stderr).toMatch(/since \d{4}-\d\d-\d\dT/);
     expect(second.code).toBe(3);
@@ -412,7 +415,9 @@ describe('two at once', () => {
     await untilSaid(second, 'waiting: this job is being run by');
     first.process.stdin?.end();
     expect((await first.ended).code).toBe(0);
-    expect(reportOf(await second.ended)).toMatchObject({ status: 'complete', written: 1 });
+    const waited = await second.ended;
+    expect(waited.stderr).not.toContain('--wait');
+    expect(reportOf(waited)).toMatchObject({ status: 'complete', written: 1 });
     expect(await at.count()).toEqual({ count: 2, distinct: 2 });
   });
 
