@@ -304,6 +304,13 @@ describe('sluice runs', () => {
       columns: ['id', 'name'],
       rejects: [{ split: '-', row: 2, code: '22P02', column: 'id' }],
     });
+    const password = decodeURIComponent(new URL(at.url).password);
+    const byFolder = await at.sluice(['runs', 'show', join('runs', String(run)), '--json'], {
+      env: { DATABASE_URL: undefined, PGPASSWORD: password },
+    });
+    expect(JSON.parse(byFolder.stdout)).toEqual(JSON.parse(json.stdout));
+    const noRun = await at.sluice(['runs', 'show', 'runs', '--json'], { env });
+    expect(reportOf(noRun)).toMatchObject({ error: { code: 'no-such-run' } });
     const unknown = await at.sluice(['runs', 'show', 'nowhere', at.url, '--json']);
     expect(reportOf(unknown)).toMatchObject({ error: { code: 'no-such-run' } });
     expect(unknown.code).toBe(3);

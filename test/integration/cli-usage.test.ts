@@ -49,7 +49,7 @@ describe('sluice --help', () => {
     ],
     [
       ['runs', 'show', '--help'],
-      ['--json', 'Example:'],
+      ['--json', 'Examples:'],
     ],
     [
       ['demo', '--help'],

@@ -39,10 +39,10 @@ export function summarize(report: Report, resumed = false): string {
 }
 
 /** How much, and how fast: what had been settled before took this run no time. */
-function amount({ read, skipped, bytes, seconds }: Report): string {
-  if (read === 0) return `no record was read, in ${duration(seconds)}`;
+function amount({ status, read, skipped, bytes, seconds }: Report): string {
+  if (read === 0) return 'no record was read';
   const now = read - skipped;
-  if (now === 0) return `nothing was left to do, in ${duration(seconds)}`;
+  if (now === 0 && status.startsWith('complete')) return 'nothing was left to do';
   const perSecond = seconds > 0 ? `, ${count(now / seconds)} rows/s` : '';
   const all = skipped === 0 ? counted(read, 'record') : `${count(now)} of ${counted(read, 'record')}`;
   return `${all} (${size(bytes)}) in ${duration(seconds)}${perSecond}`;
