@@ -17,6 +17,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   sources: ['contract', 'errors', 'pause', 'formats'],
   sinks: ['contract', 'errors', 'formats'],
   registry: ['contract', 'errors', 'sources', 'sinks'],
+  sweep: ['contract', 'errors', 'flow', 'telemetry'],
   job: ['contract', 'errors', 'formats', 'flow', 'registry'],
   hosts: [
     'contract',
@@ -31,6 +32,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'sinks',
     'registry',
     'job',
+    'sweep',
     'index',
   ],
   index: ['contract', 'errors', 'flow', 'gate'],

@@ -5,6 +5,7 @@ export type { Checkpoint, Holder, Ledger, RunRecord, RunRequest } from './ledger
 export type { Gate, GateEvent, Limit, Sample } from './limit.js';
 export type { Cell, Refusal, Reject, Row } from './record.js';
 export type { GateChange, GateReport, Report, ReportedProblem, Snapshot, Verified } from './report.js';
+export type { Scratch } from './scratch.js';
 export type {
   Compared,
   Comparison,

@@ -33,3 +33,22 @@ export function watchSignals(say: (text: string) => void): Interruption {
     },
   };
 }
+
+/**
+ * For what has nothing to finish, only to tidy up: SIGINT or SIGTERM ends the work at once, a second one the process as it is.
+ */
+export function stopAtOnce(say: (text: string) => void): Pick<Interruption, 'signal'> & Disposable {
+  const abort = new AbortController();
+  const onSignal = (name: NodeJS.Signals): void => {
+    if (abort.signal.aborted) process.exit(exitCodes.interrupted);
+    say(`${name}: stopping, and dropping what was made to measure with. Once more to leave it behind.`);
+    abort.abort(new SluiceError('interrupted', `stopped by ${name}`));
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  return {
+    signal: abort.signal,
+    [Symbol.dispose]() {
+      process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    },
+  };
+}
