@@ -58,7 +58,12 @@ export async function sweep(request: SweepRequest): Promise<Sweep> {
       'each record of the sample was refused, so there is nothing to measure: try the job with --dry-run or --limit, and see its rejects',
     );
   }
-  const contenders = new Set<number | undefined>([...request.counts, undefined]);
+  const half = request.counts.length >> 1;
+  const contenders = new Set<number | undefined>([
+    ...request.counts.slice(0, half),
+    undefined,
+    ...request.counts.slice(half),
+  ]);
   const trials: Trial[] = [];
   const failures: Failure[] = [];
   for (let pass = 0; pass < passes.least || (pass < passes.most && shortest(trials) < passes.enough); pass++) {

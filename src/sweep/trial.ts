@@ -7,7 +7,10 @@ import type { LoadOptions } from '../flow/options.js';
 import { Writes } from './writes.js';
 
 /** What of a job has a part in how fast it is written. */
-export type WriteSide = Pick<LoadOptions, 'columns' | 'maxWorkers' | 'batchRows' | 'batchTime' | 'ignoreExtra'>;
+export type WriteSide = Pick<
+  LoadOptions,
+  'columns' | 'maxWorkers' | 'batchRows' | 'batchTime' | 'ignoreExtra' | 'limit'
+>;
 
 /** How one load is to be tried. */
 export interface TrialRequest {
@@ -29,6 +32,8 @@ export interface Trial {
   /** Milliseconds a row. */
   readonly p99: number;
   readonly rejected: number;
+  /** Seconds of the load before the first batch and after the last. */
+  readonly overhead: number;
   readonly gate: GateReport;
   /** Time was up before all was read. */
   readonly cut: boolean;
@@ -84,6 +89,7 @@ export async function tryOut(
     seconds: writes.seconds,
     p99: writes.p99,
     rejected: report.rejected,
+    overhead: Math.max(0, report.seconds - writes.seconds),
     gate: report.gate,
     cut: report.status === 'interrupted',
   };

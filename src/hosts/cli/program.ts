@@ -5,6 +5,7 @@ import {
   demoHelp,
   loadHelp,
   mainHelp,
+  planHelp,
   pruneHelp,
   replayHelp,
   resumeHelp,
@@ -13,6 +14,7 @@ import {
   showHelp,
   sweepHelp,
 } from './help.js';
+import type { PlanFlags } from './plan.js';
 import type { ReplayFlags } from './replay.js';
 import type { RunSettings } from './run-job.js';
 import type { SweepFlags } from './sweep.js';
@@ -169,6 +171,24 @@ function addMeasures(program: Command, terminal: Terminal, done: (code: number) 
     .action(async (path: string, flags: SweepFlags) => {
       const { sweepCommand } = await import('./sweep.js');
       done(await sweepCommand(path, flags, terminal));
+    });
+
+  const plan = program
+    .command('plan')
+    .summary('measure for some seconds, then say how long a job will take')
+    .description(
+      'Measures a job by short loads into scratch copies of its table, and says how long it will take: one record at a time, and as sluice run would do it. The table itself is not touched.',
+    )
+    .argument('<job>', 'the job file, such as job.yaml')
+    .optionsGroup('Measuring:')
+    .option('--within <time>', 'exit with 1 unless it will be done in this time, such as 90s, 15m or 1h30m')
+    .option('--seconds <n>', 'seconds a load at most (default: 3)')
+    .option('--run-dir <folder>', 'where the plan goes (default: runs/<run>)');
+  withOutput(plan)
+    .addHelpText('after', planHelp)
+    .action(async (path: string, flags: PlanFlags) => {
+      const { planCommand } = await import('./plan.js');
+      done(await planCommand(path, flags, terminal));
     });
 }
 

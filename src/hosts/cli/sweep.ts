@@ -1,16 +1,12 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ReadContext, Scratch } from '../../contract/index.js';
 import { ConfigError } from '../../errors.js';
 import { newRunName } from '../../flow/run-name.js';
-import type { Job } from '../../job/job.js';
-import { type PreparedJob, prepare } from '../../job/prepare.js';
-import { sinks } from '../../registry.js';
-import { type Sample, type SampleBounds, takeSample } from '../../sweep/sample.js';
 import { sweep, usualCounts } from '../../sweep/sweep.js';
 import { exitCodes } from './exit-code.js';
 import { explain } from './explain.js';
 import { defaultRunDir, makeRunDir } from './run-folder.js';
+import { readJobFile, secondsOf, withScratch } from './scratch.js';
 import { stopAtOnce } from './signals.js';
 import { svg } from './sweep-svg.js';
 import { describeSweep, drawingOf, resultOf, type SweepResult } from './sweep-words.js';
@@ -49,97 +45,47 @@ export async function sweepCommand(path: string, flags: SweepFlags, terminal: Te
   };
   using stop = stopAtOnce(say);
   const bounds = { rows: rows ?? usualRows, bytes: sampleBytes, seconds: rows === undefined ? readingTime : Infinity };
-  const result = await withScratch(job, bounds, stop.signal, terminal, async ({ prepared, sample, scratch, free }) => {
-    const fitting = counts.filter((count) => count <= free);
-    if (fitting.length === 0) {
-      throw new ConfigError(
-        'bad-usage',
-        `--counts: the server has ${counted(free, 'connection')} free, fewer than each of ${counts.join(', ')}`,
+  const result = await withScratch(
+    job,
+    bounds,
+    stop.signal,
+    terminal,
+    async ({ prepared, writeSide, sample, scratch, free }) => {
+      const fitting = counts.filter((count) => count <= free);
+      if (fitting.length === 0) {
+        throw new ConfigError(
+          'bad-usage',
+          `--counts: the server has ${counted(free, 'connection')} free, fewer than each of ${counts.join(', ')}`,
+        );
+      }
+      for (const count of counts)
+        if (count > free)
+          say(`left out: ${counted(count, 'worker')}, for the server has ${counted(free, 'connection')} free`);
+      say(
+        `${counted(sample.rows, 'record')} read in ${duration(sample.seconds)}; each load takes at most ${duration(seconds)}`,
       );
-    }
-    for (const count of counts)
-      if (count > free)
-        say(`left out: ${counted(count, 'worker')}, for the server has ${counted(free, 'connection')} free`);
-    say(
-      `${counted(sample.rows, 'record')} read in ${duration(sample.seconds)}; each load takes at most ${duration(seconds)}`,
-    );
-    const roundTrip = await scratch.roundTrip(stop.signal);
-    const found = await sweep({
-      sample,
-      scratch,
-      writeSide: prepared,
-      counts: fitting,
-      seconds,
-      signal: stop.signal,
-      onTrial: (workers, pass) =>
-        say(`pass ${pass + 1}: ${workers === undefined ? 'adaptive' : counted(workers, 'worker')}`),
-    });
-    return resultOf(found, sample, {
-      source: prepared.source.identity,
-      sink: prepared.sink.identity,
-      roundTrip,
-      svg: null,
-    });
-  });
+      const roundTrip = await scratch.roundTrip(stop.signal);
+      const found = await sweep({
+        sample,
+        scratch,
+        writeSide,
+        counts: fitting,
+        seconds,
+        signal: stop.signal,
+        onTrial: (workers, pass) =>
+          say(`pass ${pass + 1}: ${workers === undefined ? 'adaptive' : counted(workers, 'worker')}`),
+      });
+      return resultOf(found, sample, {
+        source: prepared.source.identity,
+        sink: prepared.sink.identity,
+        roundTrip,
+        svg: null,
+      });
+    },
+  );
   const kept = await keep(result, flags, terminal);
   terminal.print(flags.json ? JSON.stringify(kept) : describeSweep(kept));
   return exitCodes.complete;
-}
-
-/** What is needed to measure the write side of a job. */
-interface Bench {
-  readonly prepared: PreparedJob;
-  readonly sample: Sample;
-  readonly scratch: Scratch;
-  /** Connections the server has free. */
-  readonly free: number;
-}
-
-/**
- * Sees whether the target could be written, reads the sample, and lends scratch room, which is gone afterwards whatever
- * happens.
- */
-export async function withScratch<Result>(
-  job: Job,
-  bounds: SampleBounds,
-  signal: AbortSignal,
-  terminal: Terminal,
-  work: (bench: Bench) => Promise<Result>,
-): Promise<Result> {
-  const component = await sinks[job.sink.name]!();
-  if (component.scratch === undefined) {
-    throw new ConfigError(
-      'no-scratch',
-      `this measures on a scratch copy of the target, and the sink ${job.sink.name} can't make one; postgres can`,
-    );
-  }
-  const prepared = await prepare(job);
-  await using source = prepared.source;
-  await using sink = prepared.sink;
-  const context = readContext(signal);
-  const { ignoreExtra = false } = prepared;
-  const { free = Number.POSITIVE_INFINITY } = await sink.plan(
-    { columns: [], sample: [], textual: false, ignoreExtra },
-    context,
-  );
-  const limit = Math.min(bounds.rows, job.limit ?? Number.POSITIVE_INFINITY);
-  const sample = await takeSample(source, { ...bounds, rows: limit }, context);
-  const scratch = await component.scratch(job.sink.options, signal);
-  let result: Result;
-  try {
-    result = await work({ prepared, sample, scratch, free });
-  } catch (error) {
-    // What went wrong first is what is thrown.
-    await Promise.resolve(scratch[Symbol.asyncDispose]()).catch((left: unknown) => terminal.complain(left, false));
-    throw error;
-  }
-  await scratch[Symbol.asyncDispose]();
-  return result;
-}
-
-function readContext(signal: AbortSignal): ReadContext {
-  const log = { debug() {}, info() {}, warn() {} };
-  return { run: 'sample', job: 'sample', epoch: 0, signal, log, problem() {} };
 }
 
 /** Puts the figures and the picture into the run folder, or where the user wants the picture. */
@@ -162,14 +108,6 @@ async function keep(result: SweepResult, flags: SweepFlags, terminal: Terminal):
   return kept;
 }
 
-export async function readJobFile(path: string): Promise<Job> {
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new ConfigError('no-job-file', `The job file ${path} can't be read.`, { cause });
-  });
-  const { readJob } = await import('../../job/file.js');
-  return await readJob(text, path, process.env);
-}
-
 function countsOf(typed: string): number[] {
   return [...new Set(typed.split(',').map((count) => countOf('--counts', count.trim())))].sort((a, b) => a - b);
 }
@@ -181,10 +119,4 @@ function countOf(flag: string, typed: string): number {
     'bad-usage',
     `${flag}: expected ${flag === '--counts' ? 'whole numbers, 1 or more, with commas between' : 'a whole number, 1 or more'}`,
   );
-}
-
-function secondsOf(typed: string): number {
-  const number = Number(typed);
-  if (/^\d+(\.\d+)?$/.test(typed) && number > 0 && number <= 3600) return number;
-  throw new ConfigError('bad-usage', '--seconds: expected seconds, more than 0 and 3600 at most');
 }
