@@ -40,7 +40,7 @@ describe('sluice plan', () => {
     const ended = await plan('--within', '1h', '--run-dir', 'planned');
     expect(ended).toMatchObject({ code: 0 });
     expect(ended.stdout).toMatch(/^records +10,000, \d+ bytes each$/m);
-    expect(ended.stdout).toMatch(/^this load +[\d.]+ s \(9 of 10 times [\d.]+ s to [\d.]+ s\)$/m);
+    expect(ended.stdout).toMatch(/^how long +[\d.]+ s \(9 of 10 times [\d.]+ s to [\d.]+ s\)$/m);
     expect(ended.stdout).toMatch(/^within +60 min 00 s: fits$|^within +1 h 00 min: fits$/m);
     expect(await left()).toEqual({ schemas: 0, rows: 0 });
     const kept = JSON.parse(await readFile(join(folder.path, 'planned/plan.json'), 'utf8'));

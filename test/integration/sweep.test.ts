@@ -87,6 +87,8 @@ describe('sluice sweep', () => {
         if (text.includes('pass 1')) resolve();
       });
     });
+    // As npx passes on what the terminal has sent to all.
+    running.process.kill('SIGINT');
     running.process.kill('SIGINT');
     const ended = await running.ended;
     expect(ended.stderr).toContain('SIGINT: stopping');

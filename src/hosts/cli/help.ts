@@ -135,7 +135,7 @@ ${environment}`;
 
 export const planHelp = `
 It reads the source some times for some seconds. Scratch copies of the table are made in a schema of their own, which is
-dropped at the end, after Ctrl-C too. docs/sweep.md tells more.
+dropped at the end, after Ctrl-C too. docs/plan.md tells more.
 
 Examples:
   sluice plan job.yaml

@@ -28,7 +28,7 @@ export function describePlan(plan: PlanResult): string {
     '',
     `round trip   ${plan.roundTrip.toFixed(plan.roundTrip < 10 ? 2 : 1)} ms`,
     `source       ${count(plan.sourceRate)} rows/s, when nobody writes`,
-    `one by one   ${count(oneByOne.rate)} rows/s: a record a transaction, one connection`,
+    `one by one   ${count(oneByOne.rate)} rows/s${oneByOne.seconds === null ? '' : `, ${long(oneByOne.seconds)} in all`}: a record a transaction, one connection`,
     ...plan.points.map(
       ({ workers, rate }) => `${counted(workers, 'worker').padEnd(12)} ${count(rate)} rows/s from memory`,
     ),
@@ -36,13 +36,13 @@ export function describePlan(plan: PlanResult): string {
     '',
     `connections  ${count(plan.workers)}${free === null ? '' : ` of ${count(free)} free`}`,
   ];
-  if (predicted === null || oneByOne.seconds === null) {
+  if (predicted === null) {
     lines.push(
       'how long     unknown, for the source does not say how many records it has (limit in the job says how many to take)',
     );
     return lines.join('\n');
   }
-  lines.push(`one by one   ${long(oneByOne.seconds)}`, `this load    ${describeInterval(predicted)}`);
+  lines.push(`how long     ${describeInterval(predicted)}`);
   if (within !== null) {
     const verdict = fits ? 'fits' : predicted.least > within ? 'does not fit' : 'may not fit';
     lines.push(`within       ${long(within)}: ${verdict}`);

@@ -82,12 +82,19 @@ VALUES ($1, '', 1, 'running', '', '', '[]', '{}', '') ON CONFLICT DO NOTHING`,
   /** Names are looked up in full from here on: those of the search path would come out without their schema. */
   async #like(client: pg.Client, original: string, copy: string): Promise<void> {
     await client.query('SET LOCAL search_path = pg_catalog');
-    const { rows } = await client.query<{ unlogged: boolean }>(
-      `SELECT relpersistence = 'u' AS unlogged FROM pg_catalog.pg_class WHERE oid = $1::regclass`,
+    const { rows } = await client.query<{ unlogged: boolean; readable: boolean; user_name: string }>(
+      `SELECT relpersistence = 'u' AS unlogged, has_table_privilege(oid, 'SELECT') AS readable, current_user::text AS user_name
+FROM pg_class WHERE oid = $1::regclass`,
       [original],
     );
-    const unlogged = rows[0]?.unlogged ? 'UNLOGGED ' : '';
-    await client.query(`CREATE ${unlogged}TABLE ${copy} (LIKE ${original} INCLUDING ALL)`);
+    const { unlogged, readable, user_name: user } = rows[0]!;
+    if (!readable) {
+      throw new SinkError(
+        'no-privilege',
+        `user "${user}" may not read ${original}, and so not make an empty copy of it to measure with; its owner can allow it: GRANT SELECT ON ${original} TO ${quoteIdentifier(user)}`,
+      );
+    }
+    await client.query(`CREATE ${unlogged ? 'UNLOGGED ' : ''}TABLE ${copy} (LIKE ${original} INCLUDING ALL)`);
     await this.#ownSequences(client, copy);
   }
 
