@@ -296,7 +296,7 @@ class Run {
     if (!checkpoint.resumed) return true;
     this.#context.log.info({ run: checkpoint.run, epoch: checkpoint.epoch }, 'the run is gone on with');
     for await (const reject of this.#ledger.rejects(checkpoint.run, this.#stop.writing)) {
-      this.#rejects?.append([reject]);
+      this.#rejects?.append([reject], checkpoint.run);
       this.#verification?.rejected([reject]);
     }
     return true;
@@ -429,7 +429,7 @@ class Run {
     if (sink.ledger === undefined) await ledger?.settle?.(part.spans, result.rejects, this.#context);
     this.#tally.settled(part, result);
     this.#coverage.settle(part.spans);
-    this.#rejects?.append(result.rejects);
+    this.#rejects?.append(result.rejects, part.replayOf ?? this.#context.run);
     this.#verification?.rejected(result.rejects);
     SlicedBatch.release(part);
     const { rejectedInAll: rejected, read } = this.#tally;
