@@ -9,7 +9,7 @@ import { type Trial, tryOut, type WriteSide } from './trial.js';
 export const usualCounts = [1, 2, 4, 8, 16, 20, 32, 60] as const;
 
 /** Every count is tried so often at least; and, while the shortest was tried for less than so many seconds, so often at most. */
-const passes = { least: 2, most: 6, enough: 1 };
+const passes = { least: 2, most: 4, enough: 1 };
 /** Seconds of the load that is not counted: the first one meets a cold server, and code that was not compiled yet. */
 const warmUp = 2;
 

@@ -15,7 +15,26 @@ const drawing: Drawing = {
 };
 
 test('a curve falls from the upper left, with the knee below its dot', () => {
-  expect(chart(drawing)).toMatchInlineSnapshot();
+  expect(chart(drawing)).toMatchInlineSnapshot(`
+    "     seconds for 9 records
+     8.0 ┤●·
+         │  ····
+         │      ···
+         │         ····
+         │             ····
+         │                 ···
+         │                    ····
+         │                        ···                 ◆
+         │                           ···●····························●
+         │
+         │
+       0 ┤
+         └────────────────────────────────────────────────────────────
+          1                             4                            16
+                                        ▲ knee
+
+          ● fixed number of workers   ◆ adaptive (8)"
+  `);
 });
 
 test('one count alone is a curve too', () => {

@@ -3,7 +3,6 @@ import type pg from 'pg';
 import { messageOf, SinkError } from '../../errors.js';
 import type { Ask } from './ask.js';
 import { quoteName, readTable, type TableName } from './catalog.js';
-import { codeOf } from './errors.js';
 import { ledgerTables } from './ledger-tables.js';
 import { quoteIdentifier } from './quote.js';
 
@@ -28,25 +27,26 @@ export class ScratchSchema implements AsyncDisposable {
 
   /** @throws SinkError when the role may not make schemas in this database. */
   async open(): Promise<void> {
-    try {
-      await this.#transaction(async (client) => {
-        // Tried again, for the connection was lost at COMMIT, it may be there.
-        await client.query(`DROP SCHEMA IF EXISTS ${this.name} CASCADE`);
-        await client.query(`CREATE SCHEMA ${this.name}`);
-        await client.query(
-          `COMMENT ON SCHEMA ${this.name} IS 'Made by sluice to measure, and dropped at the end: DROP SCHEMA ${this.name} CASCADE'`,
+    await this.#transaction(async (client) => {
+      const { rows } = await client.query<{ allowed: boolean; user_name: string; database: string }>(
+        `SELECT has_database_privilege(current_database(), 'CREATE') AS allowed, current_user::text AS user_name, current_database()::text AS database`,
+      );
+      const { allowed, user_name: user, database } = rows[0]!;
+      if (!allowed) {
+        const grant = `GRANT CREATE ON DATABASE ${quoteIdentifier(database)} TO ${quoteIdentifier(user)}`;
+        throw new SinkError(
+          'no-privilege',
+          `to measure without touching ${quoteName(this.#original)} a scratch schema is made beside it, and user "${user}" may not make one; the database's owner can allow it: ${grant}`,
         );
-        for (const statement of ledgerTables(this.name)) await client.query(statement);
-      });
-    } catch (error) {
-      throw codeOf(error) === '42501'
-        ? new SinkError(
-            'no-privilege',
-            `to measure without touching ${quoteName(this.#original)} a scratch schema is made beside it, and this user may not: its owner can allow it by GRANT CREATE ON DATABASE (${messageOf(error)})`,
-            { cause: error },
-          )
-        : error;
-    }
+      }
+      // Tried again, for the connection was lost at COMMIT, it may be there.
+      await client.query(`DROP SCHEMA IF EXISTS ${this.name} CASCADE`);
+      await client.query(`CREATE SCHEMA ${this.name}`);
+      await client.query(
+        `COMMENT ON SCHEMA ${this.name} IS 'Made by sluice to measure, and dropped at the end: DROP SCHEMA ${this.name} CASCADE'`,
+      );
+      for (const statement of ledgerTables(this.name)) await client.query(statement);
+    });
   }
 
   /** Drops the copy before, and makes the next; where there is no original, only its name. */
