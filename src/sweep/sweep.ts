@@ -27,7 +27,7 @@ export interface SweepRequest {
 }
 
 /** A number of workers with which a load failed. */
-export interface Failure {
+interface Failure {
   readonly workers: number | undefined;
   readonly message: string;
 }

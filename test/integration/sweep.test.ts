@@ -110,4 +110,17 @@ describe('sluice sweep', () => {
     expect(ended).toMatchObject({ code: 3 });
     expect(await contents()).toEqual(before);
   });
+
+  test('says of a sink that can not be copied that it can not', async () => {
+    const path = await job(10);
+    const sink = 'sink: { aerospike: { url: "aerospike://127.0.0.1:1/test/users", key: id } }';
+    await writeFile(path, `source: { file: { path: rows.csv } }\n${sink}\n`);
+    const ended = await sluice(['sweep', path], { cwd: folder.path });
+    expect(ended).toMatchObject({ code: 3, stderr: expect.stringContaining("the sink aerospike can't make one") });
+  });
+
+  test('tells programs what is wrong as JSON', async () => {
+    const ended = await sluice(['sweep', join(folder.path, 'none.yaml'), '--json'], { cwd: folder.path });
+    expect(reportOf(ended)).toMatchObject({ status: 'failed', error: { code: 'no-job-file' } });
+  });
 });

@@ -57,7 +57,7 @@ function wrongUsage(error: CommanderError, args: readonly string[]): ConfigError
   if (error.code === 'commander.help') return new ConfigError('bad-usage', 'no command was given');
   // An unknown option may have been a misspelt one with a secret in it.
   const message = error.message.replace(/^error: /, '').replaceAll(/(--[\w-]+)=[^']*/g, '$1');
-  const known = ['load', 'run', 'demo'].find((name) => name === args[0]);
+  const known = ['load', 'run', 'sweep', 'plan', 'demo'].find((name) => name === args[0]);
   return new ConfigError('bad-usage', `${message}\nTry: sluice ${known === undefined ? '' : `${known} `}--help`);
 }
 

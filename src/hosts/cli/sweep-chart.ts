@@ -9,7 +9,7 @@ export interface Drawing {
   readonly title: string;
 }
 
-export interface Dot {
+interface Dot {
   readonly workers: number;
   readonly seconds: number;
 }

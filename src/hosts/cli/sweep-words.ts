@@ -26,7 +26,7 @@ export interface SweepResult {
   readonly svg: string | null;
 }
 
-export interface SweptPoint extends Omit<Point, 'workers' | 'seconds' | 'rows'> {
+interface SweptPoint extends Omit<Point, 'workers' | 'seconds' | 'rows'> {
   readonly workers: number | 'adaptive';
   /** For the whole sample, at the rate measured. */
   readonly seconds: number;

@@ -116,11 +116,21 @@ FROM pg_class WHERE oid = $1::regclass`,
   }
 
   async #transaction(work: (client: pg.Client) => Promise<void>): Promise<void> {
-    await this.#ask(AbortSignal.timeout(patience), async (client) => {
-      await client.query(`BEGIN; SET LOCAL lock_timeout = ${lockPatience}`);
-      await work(client);
-      await client.query('COMMIT');
-    });
+    const late = AbortSignal.timeout(patience);
+    try {
+      await this.#ask(late, async (client) => {
+        await client.query(`BEGIN; SET LOCAL lock_timeout = ${lockPatience}`);
+        await work(client);
+        await client.query('COMMIT');
+      });
+    } catch (error) {
+      if (!late.aborted) throw error;
+      throw new SinkError(
+        'scratch-timeout',
+        `the server did not do within ${patience / 1000} s what it takes to measure beside ${quoteName(this.#original)}: it does not answer, or somebody holds a lock on the table`,
+        { cause: error },
+      );
+    }
   }
 
   /** @throws SinkError with what is left to be done by hand. */
