@@ -87,7 +87,7 @@ async function newRun(options: LoadOptions): Promise<Run> {
   try {
     return new Run(options, checkOptions(options));
   } catch (error) {
-    await release(undefined, options.source, options.sink);
+    await release(undefined, options?.source, options?.sink);
     throw error;
   }
 }
@@ -176,7 +176,7 @@ class Run {
       workers: workers.start,
       maxWorkers: workers.most,
       statements: plan.statements,
-      notes: plan.notes,
+      notes: plan.unmade === undefined ? plan.notes : [...plan.notes, plan.unmade],
     };
   }
 
@@ -215,6 +215,8 @@ class Run {
     if (nothingToWrite && before === undefined) {
       // Nothing was read, and so no column is known: there is nothing to make ready.
       this.#cutShort = this.#stop.reading.aborted;
+      const { unmade } = prepared.plan;
+      if (unmade !== undefined) this.#tally.problem({ name: 'table-not-made', message: unmade, incomplete: false });
       await this.#clearRejects();
       return;
     }

@@ -1,6 +1,7 @@
 import type { Ledger, Log, Predicted, Sink, Snapshot, Source } from '../contract/index.js';
 import { ConfigError } from '../errors.js';
 import type { Columns } from './mapping.js';
+import { checkKinds } from './option-kinds.js';
 import { RejectBudget } from './reject-budget.js';
 import type { VerifyLevel } from './verify.js';
 
@@ -95,14 +96,18 @@ export interface Settings {
 
 /** @throws ConfigError that names the option and what it takes. */
 export function checkOptions(options: LoadOptions): Settings {
-  if (options.ledger !== undefined && options.ledger.settle === undefined) {
-    throw new ConfigError(
-      'bad-option',
-      'ledger is one that only its own sink can settle in: give one such as fileLedger',
+  checkKinds(options);
+  const { sink, ledger, resume = false, force = false, batchTime = 1 } = options;
+  if (ledger !== undefined && ledger.settle === undefined) {
+    throw wrong('ledger is one that only its own sink can settle in: give one such as fileLedger');
+  }
+  if (ledger !== undefined && sink.ledger !== undefined) {
+    throw wrong(
+      `ledger is for a sink that keeps no account itself, and ${sink.name} does: leave it out, or have the sink keep none (ledger: false among its own options)`,
     );
   }
-  const { batchTime = 1 } = options;
-  if (!(batchTime > 0)) throw new ConfigError('bad-option', `batchTime is ${batchTime}: give seconds, more than 0`);
+  if (force && resume === false) throw wrong('force goes with resume: it resumes a source that has changed');
+  if (!(batchTime > 0)) throw wrong(`batchTime is ${batchTime}: give seconds, more than 0`);
   return {
     workers: wholeNumber('workers', options.workers),
     maxWorkers: wholeNumber('maxWorkers', options.maxWorkers),
@@ -113,7 +118,11 @@ export function checkOptions(options: LoadOptions): Settings {
   };
 }
 
+function wrong(message: string): ConfigError {
+  return new ConfigError('bad-option', message);
+}
+
 function wholeNumber(name: string, value: number | undefined): number | undefined {
   if (value === undefined || (Number.isSafeInteger(value) && value >= 1)) return value;
-  throw new ConfigError('bad-option', `${name} is ${value}: give a whole number from 1 up`);
+  throw wrong(`${name} is ${value}: give a whole number from 1 up`);
 }

@@ -124,14 +124,15 @@ export function makeProgram(terminal: Terminal, done: (code: number) => void): C
   withTarget(replay)
     .option('--columns <list>', 'what goes into which column')
     .option('--ignore-extra', 'drop fields the table has no column for, instead of refusing them');
-  withRunOptions(replay)
+  withPace(replay)
+    .optionsGroup('Going on:')
+    .option('--wait', 'wait while another process runs this job, instead of failing');
+  withFolder(replay)
     .addHelpText('after', replayHelp)
-    .action(
-      async (name: string, sink: string | undefined, { ledger, ...options }: Ledgered<ReplayFlags> & RunSettings) => {
-        const { replayCommand } = await import('./replay.js');
-        done(await replayCommand(name, sink, { ...options, ...unledgered(ledger) }, options, terminal));
-      },
-    );
+    .action(async (name: string, sink: string | undefined, options: ReplayFlags & RunSettings) => {
+      const { replayCommand } = await import('./replay.js');
+      done(await replayCommand(name, sink, options, options, terminal));
+    });
 
   addMeasures(program, terminal, done);
 
@@ -211,7 +212,7 @@ function addRuns(program: Command, terminal: Terminal, done: (code: number) => v
   runs
     .command('show')
     .description('Shows one run: how far it came, split by split, and what it rejected.')
-    .argument('<run>', "the run's name")
+    .argument('<run>', "the run's name, or its folder, which also knows the database")
     .argument('[sink]', sinkOrEnvironment)
     .option('--json', 'print it as one line of JSON')
     .addHelpText('after', showHelp)
@@ -258,7 +259,12 @@ function withRunOptions(command: Command): Command {
     .option('--resume', "go on with this job's latest run, or start its first")
     .option('--force', 'with --resume: although the source is no longer what it was')
     .option('--wait', 'wait while another process runs this job, instead of failing')
-    .option('--no-ledger', 'keep no account of what is loaded: no resume, and no longer exactly once')
+    .option('--no-ledger', 'keep no account of what is loaded: no resume, and no longer exactly once');
+  return withFolder(command);
+}
+
+function withFolder(command: Command): Command {
+  command
     .optionsGroup('Running:')
     .option('--dry-run', 'read a sample, match it with the table, say what would be done; change nothing')
     .option('--run-dir <folder>', 'where job, log, report and rejects go (default: runs/<run>)');

@@ -60,8 +60,18 @@ test('a run without a folder and without a moment to spare is summed up too', ()
     runDir: null,
     rejectsFile: null,
   } as const;
-  expect(summarize(bare).split('\n')[0]).toBe('Complete: 0 records (1.23 MB) in 0.00 s');
+  expect(summarize(bare).split('\n')[0]).toBe('Complete: no record was read');
   expect(summarize(bare)).not.toContain('folder');
+});
+
+test('what had been settled before is not counted among what this run did', () => {
+  const head = (more: Partial<Report>) => summarize({ ...report, status: 'complete', ...more }, true).split('\n')[0];
+  expect(head({ skipped: 10_000, written: 0, unchanged: 0, duplicate: 0, rejected: 0, bytes: 0 })).toBe(
+    'Complete: nothing was left to do',
+  );
+  expect(head({ skipped: 6_000, written: 3_000 })).toBe(
+    'Complete: 4,000 of 10,000 records (1.23 MB) in 0.80 s, 5,000 rows/s',
+  );
 });
 
 test('a run that failed before its first record has no account of zeros', () => {

@@ -21,9 +21,8 @@ export function summarize(report: Report, resumed = false): string {
   if (report.status === 'failed' && report.read === 0) {
     return ['Failed before anything was written', ...parts, ...folder].join('\n');
   }
-  const perSecond = report.seconds > 0 ? `, ${count(report.read / report.seconds)} rows/s` : '';
   const lines = [
-    `${heads[report.status]}: ${counted(report.read, 'record')} (${size(report.bytes)}) in ${duration(report.seconds)}${perSecond}`,
+    `${heads[report.status]}: ${amount(report)}`,
     `  read ${count(report.read)} = written ${count(report.written)} + unchanged ${count(report.unchanged)}` +
       ` + duplicate ${count(report.duplicate)} + rejected ${count(report.rejected)} + skipped ${count(report.skipped)}`,
     ...(resumed ? [`  resumed  run ${report.run}: ${counted(report.skipped, 'record')} had been settled before`] : []),
@@ -39,6 +38,16 @@ export function summarize(report: Report, resumed = false): string {
   if (report.verify !== undefined) lines.push(...describeVerified(report.verify));
   if (report.rejectsFile !== null) lines.push(`  rejects  ${report.rejectsFile}`);
   return [...lines, ...folder].join('\n');
+}
+
+/** How much, and how fast: what had been settled before took this run no time. */
+function amount({ status, read, skipped, bytes, seconds }: Report): string {
+  if (read === 0) return 'no record was read';
+  const now = read - skipped;
+  if (now === 0 && status.startsWith('complete')) return 'nothing was left to do';
+  const perSecond = seconds > 0 ? `, ${count(now / seconds)} rows/s` : '';
+  const all = skipped === 0 ? counted(read, 'record') : `${count(now)} of ${counted(read, 'record')}`;
+  return `${all} (${size(bytes)}) in ${duration(seconds)}${perSecond}`;
 }
 
 function describeVerified({ level, compared, missing, different, differences }: Verified): string[] {
