@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import type { Ledger, Sink, Source } from './contract/index.js';
+import type { Ledger, Scratch, Sink, Source } from './contract/index.js';
 
 /** How a host makes a part out of a job's words: validate with `options`, then `create`. */
 export interface Component<Part> {
@@ -12,6 +12,8 @@ export interface Component<Part> {
 export interface SinkComponent extends Component<Sink> {
   /** It can keep the account itself, in the target. For the others a host keeps it, in a folder of the machine. */
   readonly keepsLedger: boolean;
+  /** Makes room beside the target to try how fast it takes records, where the sink can. @throws as `create`, and SinkError. */
+  scratch?(options: unknown, signal: AbortSignal): Promise<Scratch>;
 }
 
 function component<Schema extends z.ZodType, Part>(
@@ -44,8 +46,12 @@ export const sinks: Readonly<Record<string, () => Promise<SinkComponent>>> = {
     return { ...component(aerospikeOptions, aerospike), keepsLedger: false };
   },
   postgres: async () => {
-    const { postgres, postgresOptions } = await import('./sinks/postgres/index.js');
-    return { ...component(postgresOptions, postgres), keepsLedger: true };
+    const { postgres, postgresOptions, postgresScratch } = await import('./sinks/postgres/index.js');
+    return {
+      ...component(postgresOptions, postgres),
+      keepsLedger: true,
+      scratch: (options, signal) => postgresScratch(postgresOptions.parse(options), signal),
+    };
   },
 };
 

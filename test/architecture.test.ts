@@ -18,6 +18,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   sources: ['contract', 'errors', 'pause', 'formats'],
   sinks: ['contract', 'errors', 'formats'],
   registry: ['contract', 'errors', 'sources', 'sinks'],
+  sweep: ['contract', 'errors', 'flow', 'telemetry'],
   job: ['contract', 'errors', 'nearest', 'formats', 'flow', 'registry'],
   hosts: [
     'contract',
@@ -32,6 +33,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'sinks',
     'registry',
     'job',
+    'sweep',
     'index',
   ],
   index: ['contract', 'errors', 'flow', 'gate'],

@@ -4,7 +4,8 @@ export type { Context, Log } from './context.js';
 export type { Checkpoint, Holder, Ledger, RunRecord, RunRequest } from './ledger.js';
 export type { Gate, GateEvent, Limit, Sample } from './limit.js';
 export type { Cell, Refusal, Reject, Row } from './record.js';
-export type { GateChange, GateReport, Report, ReportedProblem, Snapshot, Verified } from './report.js';
+export type { GateChange, GateReport, Predicted, Report, ReportedProblem, Snapshot, Verified } from './report.js';
+export type { Scratch } from './scratch.js';
 export type {
   Compared,
   Comparison,

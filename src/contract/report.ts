@@ -37,6 +37,21 @@ export interface GateReport {
   readonly trials: number;
 }
 
+/** What was measured and reckoned of a job before it ran. */
+export interface Predicted {
+  /** Rows of the source. */
+  readonly rows: number;
+  /** From the start of the load to its end. */
+  readonly seconds: number;
+  /** Between these, 9 of 10 times. */
+  readonly least: number;
+  readonly most: number;
+  /** Batches in flight. */
+  readonly workers: number;
+  /** When it was reckoned. */
+  readonly at: string;
+}
+
 /** What a run did. `read = written + unchanged + duplicate + rejected + skipped`, or the status is `failed`. */
 export interface Report {
   readonly status: RunStatus;
@@ -66,6 +81,8 @@ export interface Report {
   readonly workers: number;
   readonly gate: GateReport;
   readonly problems: readonly ReportedProblem[];
+  /** Only where the load was given a prediction to compare with. */
+  readonly predicted?: Predicted;
   /** Only where the load was asked to verify, and came that far. */
   readonly verify?: Verified;
   /** Null when the run has no folder. */

@@ -510,7 +510,7 @@ class Run {
   }
 
   async #end(): Promise<Report> {
-    const { source, sink, runDir } = this.#options;
+    const { source, sink, runDir, predicted } = this.#options;
     const report = reportOf({
       source,
       sink,
@@ -521,6 +521,7 @@ class Run {
       cause: this.#stop.cause,
       gate: this.#gateRecord.report(this.#gate.batchBytes),
       verified: this.#verified,
+      predicted,
       rejectsFile: this.#rejects?.whole ? this.#rejects.path : null,
       startedAt: this.#startedAt,
     });

@@ -1,4 +1,4 @@
-import type { Ledger, Log, Sink, Snapshot, Source } from '../contract/index.js';
+import type { Ledger, Log, Predicted, Sink, Snapshot, Source } from '../contract/index.js';
 import { ConfigError } from '../errors.js';
 import type { Columns } from './mapping.js';
 import { checkKinds } from './option-kinds.js';
@@ -51,6 +51,8 @@ export interface LoadOptions {
    * the sink's own, or none.
    */
   readonly ledger?: Ledger;
+  /** What was reckoned beforehand: the report puts it beside what happened. */
+  readonly predicted?: Predicted;
   /** Abandons the load at once; what is committed stays. */
   readonly signal?: AbortSignal;
   /** Stops reading, finishes what was read, and ends as `interrupted`. */

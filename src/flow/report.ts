@@ -1,6 +1,16 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Context, GateReport, Log, Report, RunStatus, Sink, Source, Verified } from '../contract/index.js';
+import type {
+  Context,
+  GateReport,
+  Log,
+  Predicted,
+  Report,
+  RunStatus,
+  Sink,
+  Source,
+  Verified,
+} from '../contract/index.js';
 import { InDoubt, messageOf, SluiceError } from '../errors.js';
 import type { Tally } from '../telemetry/tally.js';
 
@@ -25,6 +35,7 @@ interface Ended {
   readonly cause: unknown;
   readonly gate: GateReport;
   readonly verified: Verified | undefined;
+  readonly predicted: Predicted | undefined;
   /** Null when it is not whole, or there is none. */
   readonly rejectsFile: string | null;
   readonly startedAt: Date;
@@ -52,6 +63,7 @@ export function reportOf(ended: Ended): Report {
     workers: ended.gate.workers.most,
     gate: ended.gate,
     problems: tally.problems,
+    ...(ended.predicted && { predicted: ended.predicted }),
     ...(verified && { verify: verified }),
     runDir: runDir ?? null,
     rejectsFile: ended.rejectsFile,

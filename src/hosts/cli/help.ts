@@ -119,6 +119,37 @@ Examples:
     sluice replay 20260131T120000-3f9a1c $DATABASE_URL --table cities
 ${exitStatus}${environment}`;
 
+export const sweepHelp = `
+It makes a schema of its own in the database (sluice_scratch_...), with empty copies of the table, and drops it at the end,
+after Ctrl-C too. docs/sweep.md tells more.
+
+Examples:
+  sluice sweep job.yaml
+  sluice sweep job.yaml --counts 1,8,64 --rows 100000 --seconds 5 --svg curve.svg
+
+Exit status:
+  0  measured
+  3  failed, or the flags or the job file are wrong
+  4  interrupted by SIGINT or SIGTERM
+  5  crashed: a bug
+${environment}`;
+
+export const planHelp = `
+It reads the source some times for some seconds. Scratch copies of the table are made in a schema of their own, which is
+dropped at the end, after Ctrl-C too. docs/plan.md tells more.
+
+Examples:
+  sluice plan job.yaml
+  sluice plan job.yaml --within 15m && sluice run job.yaml
+
+Exit status:
+  0  measured; with --within, it fits
+  1  with --within: it does not fit, or may not
+  3  failed, or the flags or the job file are wrong
+  4  interrupted by SIGINT or SIGTERM
+  5  crashed: a bug
+${environment}`;
+
 export const demoHelp = `
 It takes some seconds and leaves nothing behind but its run folders. It needs the development packages: run it in a
 checkout after npm ci.

@@ -5,15 +5,19 @@ import {
   demoHelp,
   loadHelp,
   mainHelp,
+  planHelp,
   pruneHelp,
   replayHelp,
   resumeHelp,
   runHelp,
   runsHelp,
   showHelp,
+  sweepHelp,
 } from './help.js';
+import type { PlanFlags } from './plan.js';
 import type { ReplayFlags } from './replay.js';
 import type { RunSettings } from './run-job.js';
+import type { SweepFlags } from './sweep.js';
 import type { Terminal } from './terminal.js';
 
 /** What commander makes of `--no-ledger`: true when it is not given. */
@@ -130,6 +134,8 @@ export function makeProgram(terminal: Terminal, done: (code: number) => void): C
       done(await replayCommand(name, sink, options, options, terminal));
     });
 
+  addMeasures(program, terminal, done);
+
   program
     .command('demo')
     .summary('load 10,000 real cities from an API on this machine, twice')
@@ -146,6 +152,46 @@ export function makeProgram(terminal: Terminal, done: (code: number) => void): C
 }
 
 const sinkOrEnvironment = 'the address of the database; default: DATABASE_URL, or PGHOST and its like';
+
+function addMeasures(program: Command, terminal: Terminal, done: (code: number) => void): void {
+  const sweep = program
+    .command('sweep')
+    .summary('measure how fast the database is with how many workers')
+    .description(
+      'Runs the write side of a job with 1, 2, 4 ... workers and adaptively, into scratch copies of its table, and draws the curve. The table itself is not touched.',
+    )
+    .argument('<job>', 'the job file, such as job.yaml')
+    .optionsGroup('Measuring:')
+    .option('--counts <list>', 'numbers of workers to try (default: 1,2,4,8,16,20,32,60)')
+    .option('--rows <n>', 'records to read into memory at most (default: 500000; never more than 128 MiB)')
+    .option('--seconds <n>', 'seconds a load at most (default: 10)')
+    .option('--svg <file>', 'where the curve is drawn (default: sweep.svg in the run folder)')
+    .option('--run-dir <folder>', 'where the figures and the curve go (default: runs/<run>)');
+  withOutput(sweep)
+    .addHelpText('after', sweepHelp)
+    .action(async (path: string, flags: SweepFlags) => {
+      const { sweepCommand } = await import('./sweep.js');
+      done(await sweepCommand(path, flags, terminal));
+    });
+
+  const plan = program
+    .command('plan')
+    .summary('measure for some seconds, then say how long a job will take')
+    .description(
+      'Measures a job by short loads into scratch copies of its table, and says how long it will take: one record at a time, and as sluice run would do it. The table itself is not touched.',
+    )
+    .argument('<job>', 'the job file, such as job.yaml')
+    .optionsGroup('Measuring:')
+    .option('--within <time>', 'exit with 1 unless it will be done in this time, such as 90s, 15m or 1h30m')
+    .option('--seconds <n>', 'seconds a load at most (default: 3)')
+    .option('--run-dir <folder>', 'where the plan goes (default: runs/<run>)');
+  withOutput(plan)
+    .addHelpText('after', planHelp)
+    .action(async (path: string, flags: PlanFlags) => {
+      const { planCommand } = await import('./plan.js');
+      done(await planCommand(path, flags, terminal));
+    });
+}
 
 function addRuns(program: Command, terminal: Terminal, done: (code: number) => void): void {
   const runs = program

@@ -11,6 +11,7 @@ import { sinks } from '../../registry.js';
 import { startDisplay } from './display.js';
 import { exitCode, exitCodes } from './exit-code.js';
 import { explain } from './explain.js';
+import { findPrediction } from './predictions.js';
 import { defaultRunDir, makeRunDir } from './run-folder.js';
 import { logLevel, openRunLog } from './run-log.js';
 import { saveJob, type WrittenJob } from './saved-job.js';
@@ -105,12 +106,14 @@ export async function runLoad(
           warn,
         });
   using display = await startDisplay(terminal, { quiet: settings.quiet ?? false, limit: job.limit });
+  const predicted = await findPrediction(jobId(prepared.source, prepared.sink));
   let resumed = false;
   try {
     const report = await load({
       ...prepared,
       ...(runDir !== undefined && { runDir }),
       ...(runLog && { log: runLog.log }),
+      ...(predicted && { predicted }),
       ...stop,
       run,
       resume,

@@ -33,3 +33,29 @@ export function watchSignals(say: (text: string) => void): Interruption {
     },
   };
 }
+
+/**
+ * For what has nothing to finish, only to tidy up: SIGINT or SIGTERM ends the work at once. A second one changes nothing, for npx
+ * passes on what the terminal has sent already; a third ends the process as it is.
+ */
+export function stopAtOnce(say: (text: string) => void): Pick<Interruption, 'signal'> & Disposable {
+  const abort = new AbortController();
+  let signals = 0;
+  const onSignal = (name: NodeJS.Signals): void => {
+    signals += 1;
+    if (signals > 2) process.exit(exitCodes.interrupted);
+    say(
+      signals === 1
+        ? `${name}: stopping, and dropping what was made to measure with.`
+        : `${name}: still dropping it. Once more to leave it behind.`,
+    );
+    abort.abort(new SluiceError('interrupted', `stopped by ${name}`));
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  return {
+    signal: abort.signal,
+    [Symbol.dispose]() {
+      process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    },
+  };
+}

@@ -1,6 +1,7 @@
 import type { Report, RunStatus, Verified } from '../../contract/index.js';
 import type { DryRun } from '../../flow/options.js';
 import { describeChange } from '../../telemetry/gate-record.js';
+import { comparePrediction } from './plan-words.js';
 import { count, counted, duration, size } from './words.js';
 
 const heads: Readonly<Record<RunStatus, string>> = {
@@ -28,6 +29,7 @@ export function summarize(report: Report, resumed = false): string {
     ...parts,
     `  with     ${counted(report.batches, 'batch', 'batches')}, at most ${count(report.workers)} at once, ${counted(report.retries, 'retry', 'retries')}`,
     ...lastChanges(report),
+    ...(report.predicted ? [`  plan     ${comparePrediction(report.predicted, report.read)}`] : []),
     ...report.problems.map(
       (problem) =>
         `  problem  ${problem.name}${problem.count > 1 ? ` (${count(problem.count)} times)` : ''}: ${problem.message}`,

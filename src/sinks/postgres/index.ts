@@ -7,6 +7,7 @@ import type {
   Context,
   Intake,
   Ledger,
+  Scratch,
   Sink,
   SinkPlan,
   SinkTraits,
@@ -24,7 +25,8 @@ import { inspectLedger } from './ledger-tables.js';
 import { type Match, match, missingTable } from './match.js';
 import { type PostgresOptions, postgresOptions } from './options.js';
 import { createPool, type Pool } from './pool.js';
-import { ledgerStatements, noLedger } from './settle.js';
+import { ScratchSchema } from './scratch.js';
+import { type LedgerStatements, ledgerIn, ledgerStatements, noLedger } from './settle.js';
 import { describeWrite } from './statements.js';
 import type { Target, Wish } from './target.js';
 import { createWriter, type Writer } from './write.js';
@@ -42,10 +44,52 @@ const maxBatchBytes = 4 * 1024 * 1024;
  * @throws ConfigError when an option, the address or the table's name is not valid. Nothing is connected yet.
  */
 export function postgres(options: PostgresOptions): Sink {
+  const { address, table, wish } = checked(options);
+  return new PostgresSink(address, table, wish, wish.ledger ? ledgerStatements : noLedger);
+}
+
+/**
+ * A schema of its own in the database of the table, with empty copies of the table (`LIKE ... INCLUDING ALL`, their sequences
+ * their own). The table must be there, or `create` be set; whether it can be written to, its sink's `plan` tells.
+ * @throws ConfigError as `postgres`; SinkError when the server can't be reached, or the user may not make a schema.
+ */
+export async function postgresScratch(options: PostgresOptions, signal: AbortSignal): Promise<Scratch> {
+  const { address, table, wish } = checked(options);
+  const pool = createPool(address);
+  const ask = asking(pool, address);
+  const schema = new ScratchSchema(ask, table);
+  const close = async () => {
+    try {
+      await schema[Symbol.asyncDispose]();
+    } finally {
+      await pool[Symbol.asyncDispose]();
+    }
+  };
+  try {
+    // From here on the server answers; what is made there is not left half-way.
+    await ask(signal, readServerState);
+    await schema.open();
+  } catch (error) {
+    await close().catch(() => {});
+    throw error;
+  }
+  return {
+    async copy(run) {
+      const name = await schema.copy(run);
+      const account = wish.ledger ? ledgerIn(schema.name) : noLedger;
+      // Of the ledger there is but what each batch says to it: nobody goes on with such a run.
+      return new PostgresSink(address, name, { ...wish, ledger: false }, account);
+    },
+    roundTrip: (asked) => schema.roundTrip(asked),
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function checked(options: PostgresOptions): { address: Address; table: TableName; wish: Wishes } {
   const parsed = postgresOptions.safeParse(options);
   if (!parsed.success) throw new ConfigError('bad-option', `sink postgres: ${z.prettifyError(parsed.error)}`);
   const { url, table, mode, key, create, ledger } = parsed.data;
-  return new PostgresSink(parseAddress(url), parseTableName(table), { mode, key, create, ledger });
+  return { address: parseAddress(url), table: parseTableName(table), wish: { mode, key, create, ledger } };
 }
 
 /**
@@ -79,6 +123,7 @@ class PostgresSink implements Sink {
   readonly classify = classify;
   readonly #table: TableName;
   readonly #wish: Wishes;
+  readonly #account: LedgerStatements;
   readonly #pool: Pool;
   readonly #ask: Ask;
   #key: readonly string[];
@@ -86,13 +131,14 @@ class PostgresSink implements Sink {
   #writer: Writer | undefined;
   #target: Target | undefined;
 
-  constructor(address: Address, table: TableName, wish: Wishes) {
+  constructor(address: Address, table: TableName, wish: Wishes, account: LedgerStatements) {
     const { mode, key } = wish;
     this.identity = [describeServer(address), quoteName(table), mode, ...(key.length > 0 ? [key.join(',')] : [])].join(
       ' ',
     );
     this.#table = table;
     this.#wish = wish;
+    this.#account = account;
     this.#key = key;
     this.#pool = createPool(address);
     this.#ask = asking(this.#pool, address);
@@ -156,7 +202,7 @@ class PostgresSink implements Sink {
       this.#writer = createWriter({
         pool: this.#pool,
         target,
-        ledger: this.#wish.ledger ? ledgerStatements : noLedger,
+        ledger: this.#account,
       });
     });
   }

@@ -19,13 +19,16 @@ const createSchema = 'CREATE SCHEMA sluice';
 const splitHash = 'hashtextextended(split, 0), hashtextextended(split, 1)';
 
 /**
+ * What makes the tables, in a schema that is there.
+ *
  * `json`, not `jsonb`: records and tokens are kept to the letter, and may hold NUL characters and lone surrogates.
  * A run's row is never written by a batch, for batches of one run would wait for one another there.
  */
-const definition: readonly string[] = [
-  `CREATE TABLE sluice.meta (version int NOT NULL)`,
-  `COMMENT ON TABLE sluice.meta IS 'Version of these tables, kept by Sluice: what is loaded, and how far'`,
-  `CREATE TABLE sluice.run (
+export function ledgerTables(schema: string): string[] {
+  return [
+    `CREATE TABLE ${schema}.meta (version int NOT NULL)`,
+    `COMMENT ON TABLE ${schema}.meta IS 'Version of these tables, kept by Sluice: what is loaded, and how far'`,
+    `CREATE TABLE ${schema}.run (
   run text PRIMARY KEY,
   job text NOT NULL,
   epoch int NOT NULL,
@@ -41,17 +44,17 @@ const definition: readonly string[] = [
   finished timestamptz,
   compacted json
 )`,
-  `COMMENT ON COLUMN sluice.run.compacted IS 'Of a complete run: its spans, one a split, in place of the rows of sluice.span'`,
-  `CREATE INDEX run_of_job ON sluice.run (job, started)`,
-  `CREATE TABLE sluice.span (
+    `COMMENT ON COLUMN ${schema}.run.compacted IS 'Of a complete run: its spans, one a split, in place of the rows of ${schema}.span'`,
+    `CREATE INDEX run_of_job ON ${schema}.run (job, started)`,
+    `CREATE TABLE ${schema}.span (
   run text NOT NULL,
   split text NOT NULL,
   from_row bigint NOT NULL,
   rows bigint NOT NULL,
   next json NOT NULL
 )`,
-  `CREATE UNIQUE INDEX span_once ON sluice.span (run, ${splitHash}, from_row)`,
-  `CREATE TABLE sluice.reject (
+    `CREATE UNIQUE INDEX span_once ON ${schema}.span (run, ${splitHash}, from_row)`,
+    `CREATE TABLE ${schema}.reject (
   run text NOT NULL,
   split text NOT NULL,
   "row" bigint NOT NULL,
@@ -61,30 +64,31 @@ const definition: readonly string[] = [
   record json,
   csv json
 )`,
-  `CREATE UNIQUE INDEX reject_once ON sluice.reject (run, ${splitHash}, "row")`,
-  `CREATE TABLE sluice.replayed (
+    `CREATE UNIQUE INDEX reject_once ON ${schema}.reject (run, ${splitHash}, "row")`,
+    `CREATE TABLE ${schema}.replayed (
   run text NOT NULL,
   split text NOT NULL,
   "row" bigint NOT NULL,
   by text NOT NULL
 )`,
-  `CREATE UNIQUE INDEX replayed_once ON sluice.replayed (run, ${splitHash}, "row")`,
-  `COMMENT ON TABLE sluice.replayed IS 'Rejects that a later run has written: no other may. Kept when their run is forgotten'`,
-  `CREATE FUNCTION sluice.fence(run_id text, run_epoch int) RETURNS void LANGUAGE plpgsql AS $$
+    `CREATE UNIQUE INDEX replayed_once ON ${schema}.replayed (run, ${splitHash}, "row")`,
+    `COMMENT ON TABLE ${schema}.replayed IS 'Rejects that a later run has written: no other may. Kept when their run is forgotten'`,
+    `CREATE FUNCTION ${schema}.fence(run_id text, run_epoch int) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE EXCEPTION 'a batch of Sluice must be written in a READ COMMITTED transaction' USING ERRCODE = '${fenced}';
   END IF;
-  PERFORM pg_advisory_xact_lock_shared(sluice.lock_key(run_id));
-  PERFORM 1 FROM sluice.run WHERE run = run_id AND epoch = run_epoch;
+  PERFORM pg_advisory_xact_lock_shared(${schema}.lock_key(run_id));
+  PERFORM 1 FROM ${schema}.run WHERE run = run_id AND epoch = run_epoch;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'run % was taken over from epoch %', run_id, run_epoch USING ERRCODE = '${fenced}';
   END IF;
 END $$`,
-  `CREATE FUNCTION sluice.lock_key(run_id text) RETURNS bigint LANGUAGE sql IMMUTABLE
+    `CREATE FUNCTION ${schema}.lock_key(run_id text) RETURNS bigint LANGUAGE sql IMMUTABLE
   AS $$ SELECT hashtextextended('sluice run ' || run_id, 0) $$`,
-  `INSERT INTO sluice.meta VALUES (${version})`,
-];
+    `INSERT INTO ${schema}.meta VALUES (${version})`,
+  ];
+}
 
 /** What a role needs there once somebody else has made the tables. */
 function grants(user: string): string[] {
@@ -115,7 +119,8 @@ LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname IN ('met
 GROUP BY n.oid`);
   const found = rows[0]!;
   if (!found.tables) {
-    if (!found.creatable) throw forbidden(session, found.schema ? definition : [createSchema, ...definition]);
+    if (!found.creatable)
+      throw forbidden(session, [...(found.schema ? [] : [createSchema]), ...ledgerTables('sluice')]);
     return 'missing';
   }
   if (!found.reachable || !found.usable) throw forbidden(session, []);
@@ -137,7 +142,7 @@ export async function makeLedger(client: pg.Client, session: ServerState): Promi
   if ((await inspectLedger(client, session)) === 'missing') {
     const { rowCount } = await client.query(`SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'sluice'`);
     if (rowCount === 0) await client.query(createSchema);
-    for (const statement of definition) await client.query(statement);
+    for (const statement of ledgerTables('sluice')) await client.query(statement);
   }
   await client.query('COMMIT');
 }
