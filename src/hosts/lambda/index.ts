@@ -1,0 +1,57 @@
+import { messageOf, SluiceError } from '../../errors.js';
+import { keepHeapLean } from '../cli/lean-heap.js';
+import { Redactor } from '../cli/redact.js';
+import type { LambdaContext } from './context.js';
+import { readEvent } from './event.js';
+import { Invocation } from './invocation.js';
+import { type Jobs, jobOf, preload } from './jobs.js';
+import { runLog } from './log.js';
+import type { Result } from './result.js';
+
+export type { LambdaContext } from './context.js';
+export type { LoadEvent } from './event.js';
+export type { JobDescription, Jobs, NamedJobs } from './jobs.js';
+export type { Continue, Done, Ended, Held, Result } from './result.js';
+
+/** A handler for AWS Lambda's Node.js runtimes. */
+export type Handler = (event: unknown, context: LambdaContext) => Promise<Result>;
+
+/**
+ * Makes a handler that loads a job, or one of several, each time it is invoked. It stops before the invocation's time is
+ * over, with everything committed that was written, and answers with the event to go on with. Connections are closed at the
+ * end of each invocation. SLUICE_LOG=debug in the environment makes it say more.
+ *
+ * The handler throws what hinders a load, as an Error whose name is the stable code.
+ */
+export function createHandler(jobs: Jobs): Handler {
+  keepHeapLean();
+  let before: Promise<unknown> = preload(jobs).catch(() => {});
+  return async (event, context) => {
+    const redactor = new Redactor();
+    const log = runLog((line) => process.stdout.write(line), redactor, process.env.SLUICE_LOG === 'debug');
+    try {
+      // The first waits for the code; what one had to leave behind ends, thawed, before another begins.
+      await before;
+      const asked = readEvent(event);
+      const { name, job } = await jobOf(jobs, asked, process.env);
+      redactor.learn(job);
+      const invocation = new Invocation(job, asked, name ?? context.functionName, context, log);
+      try {
+        return await invocation.run();
+      } finally {
+        before = invocation.ended;
+      }
+    } catch (error) {
+      throw told(error, redactor);
+    }
+  };
+}
+
+/** Lambda and Step Functions show an error's name and message. */
+function told(error: unknown, redactor: Redactor): Error {
+  const shown = new Error(redactor.clean(messageOf(error)));
+  shown.name = error instanceof SluiceError ? error.code : 'unexpected';
+  const frames = error instanceof Error ? /\n {4}at [\s\S]*/.exec(error.stack ?? '')?.[0] : undefined;
+  shown.stack = `${shown.name}: ${shown.message}${frames ?? ''}`;
+  return shown;
+}
