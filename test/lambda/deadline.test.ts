@@ -60,7 +60,6 @@ describe('a load longer than an invocation', () => {
     await database.client.query(table);
     await using sandbox = await startSandbox({ JOB: jobFor(api, database, { mode: 'append' }) });
     const all = await untilComplete(sandbox, { run: 'nightly' }, () => ({ limit }));
-    if (process.env.SLUICE_LAMBDA_ROWS) console.log(sandbox.log, all, sandbox.peak());
     expect(await exact(database)).toEqual(whole);
     expect(all.filter(({ kind }) => kind === 'killed')).toEqual([]);
     expect(all.length).toBeGreaterThan(2);
