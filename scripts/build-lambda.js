@@ -26,8 +26,8 @@ await build({
   format: 'esm',
   platform: 'node',
   target: 'node20.19',
-  // pg looks for it and does without.
-  external: ['pg-native'],
+  // pg looks for the one and does without; the others are in Lambda's runtimes.
+  external: ['pg-native', '@aws-sdk/*'],
   // CommonJS packages call `require` for what Node.js has built in.
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module';const require = __createRequire(import.meta.url);",

@@ -6,6 +6,7 @@ import { unzipSync } from 'fflate';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { startCitiesApi } from '../servers/cities-api.js';
 import { scratchDatabase } from '../servers/database.js';
+import { startTroubledApi } from '../servers/troubled-api.js';
 import { startSandbox } from './lambda.js';
 
 const folder = 'dist-lambda/function';
@@ -51,6 +52,45 @@ describe('the bundle', () => {
       value: { report: { read: 10_000, written: 0, unchanged: 10_000 } },
     });
     expect(sandbox.peak()).toBeLessThan(128 * 1024 * 1024);
+  });
+
+  test('reads user and password from a secret, anew for each invocation', async () => {
+    await using database = await scratchDatabase();
+    await using api = await startCitiesApi(10);
+    const { hostname, port, username, password, pathname } = new URL(database.url);
+    const secrets = [
+      JSON.stringify({ username, password, port: 1 }),
+      JSON.stringify({ username: 'nobody-of-that-name', password: 'sesame-open-now' }),
+      'not JSON, but sesame-open-now',
+    ];
+    // AWS Secrets Manager, as far as it is asked here: its protocol is JSON over HTTP.
+    await using manager = await startTroubledApi(({ index }) => {
+      const SecretString = secrets[index];
+      return SecretString === undefined
+        ? { status: 400, body: { __type: 'ResourceNotFoundException', message: 'there is no such secret' } }
+        : { headers: { 'content-type': 'application/x-amz-json-1.1' }, body: { Name: 'db', SecretString } };
+    });
+    const env = {
+      LAMBDA_TASK_ROOT: folder,
+      PGHOST: hostname,
+      PGPORT: port,
+      PGDATABASE: pathname.slice(1),
+      CITIES_URL: api.url,
+      DATABASE_SECRET: 'db',
+      AWS_ENDPOINT_URL_SECRETS_MANAGER: new URL(manager.url).origin,
+      AWS_REGION: 'eu-central-1',
+      AWS_ACCESS_KEY_ID: 'id',
+      AWS_SECRET_ACCESS_KEY: 'key',
+    };
+    await using sandbox = await startSandbox(env, handler);
+    expect(await sandbox.invoke({})).toMatchObject({ value: { status: 'complete', report: { written: 10 } } });
+    const rotated = await sandbox.invoke({});
+    expect(rotated).toMatchObject({ kind: 'error', message: expect.stringContaining('nobody-of-that-name') });
+    const odd = await sandbox.invoke({});
+    expect(odd).toMatchObject({ kind: 'error', type: 'bad-secret' });
+    expect(await sandbox.invoke({})).toMatchObject({ type: 'no-secret', message: expect.stringContaining('no such') });
+    expect(JSON.stringify([rotated, odd, sandbox.log])).not.toContain('sesame-open-now');
+    expect(manager.requests[0]).toMatchObject({ body: '{"SecretId":"db"}' });
   });
 
   test('sends its first byte within 300 ms of its start', async () => {

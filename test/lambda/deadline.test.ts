@@ -1,10 +1,12 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { type ScratchDatabase, scratchDatabase } from '../servers/database.js';
 import { type Invoked, type Sandbox, startSandbox } from './lambda.js';
 import { type RowsApi, startRowsApi } from './rows-api.js';
+import { execute } from './state-machine.js';
 
 const rows = Number(process.env.SLUICE_LAMBDA_ROWS ?? 150_000);
-const limit = Number(process.env.SLUICE_LAMBDA_LIMIT ?? 2_000);
+const limit = Number(process.env.SLUICE_LAMBDA_LIMIT ?? 3_000);
 const patience = 30_000 + rows / 5;
 
 function jobFor(api: RowsApi, database: ScratchDatabase, sink: object): string {
@@ -21,24 +23,20 @@ function jobFor(api: RowsApi, database: ScratchDatabase, sink: object): string {
   });
 }
 
-/** As a state machine does: invokes with what the last result said to go on with, until it is complete; after a death again. */
+const definition = await readFile('examples/lambda/long-load.asl.json', 'utf8');
+
+/** Loads as the example's state machine does: with what the last result said to go on with, until it is complete. */
 async function untilComplete(
   sandbox: Sandbox,
-  event: object,
   options: (invocation: number) => { limit: number; killAfter?: number },
 ): Promise<Invoked[]> {
   const all: Invoked[] = [];
-  let next: unknown = event;
-  for (;;) {
-    const invoked = await sandbox.invoke(next, options(all.length));
+  await execute(definition, 'nightly', {}, async (payload) => {
+    const invoked = await sandbox.invoke(payload, options(all.length));
     all.push(invoked);
-    if (invoked.kind === 'error') throw new Error(`${invoked.type}: ${invoked.message}`);
-    if (invoked.kind === 'killed') continue;
-    const answer = invoked.value as { status: string; next?: unknown };
-    if (answer.status === 'complete') return all;
-    expect(answer.status).toBe('continue');
-    next = answer.next;
-  }
+    return invoked;
+  });
+  return all;
 }
 
 /** Every id once, each with its own values. */
@@ -59,7 +57,7 @@ describe('a load longer than an invocation', () => {
     await using api = await startRowsApi(rows, 80);
     await database.client.query(table);
     await using sandbox = await startSandbox({ JOB: jobFor(api, database, { mode: 'append' }) });
-    const all = await untilComplete(sandbox, { run: 'nightly' }, () => ({ limit }));
+    const all = await untilComplete(sandbox, () => ({ limit }));
     expect(await exact(database)).toEqual(whole);
     expect(all.filter(({ kind }) => kind === 'killed')).toEqual([]);
     expect(all.length).toBeGreaterThan(2);
@@ -77,7 +75,7 @@ describe('a load longer than an invocation', () => {
     await using api = await startRowsApi(rows, 80);
     await database.client.query(table);
     await using sandbox = await startSandbox({ JOB: jobFor(api, database, { mode: 'append' }) });
-    const all = await untilComplete(sandbox, { run: 'nightly' }, (invocation) =>
+    const all = await untilComplete(sandbox, (invocation) =>
       invocation % 3 === 1 ? { limit, killAfter: 300 + Math.random() * (limit - 400) } : { limit },
     );
     expect(await exact(database)).toEqual(whole);

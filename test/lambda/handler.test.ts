@@ -127,12 +127,11 @@ describe('a table that somebody locks', () => {
       kind: 'answer',
       value: { status: 'continue', next: { continue: expect.any(String), idle: 1 } },
     });
-    const next = (event: typeof first) =>
-      event.kind === 'answer' ? (event.value as { next: unknown }).next : undefined;
-    const second = await sandbox.invoke(next(first), { limit: 2_500 });
+    const next = first.kind === 'answer' ? Object(first.value).next : undefined;
+    const second = await sandbox.invoke(next, { limit: 2_500 });
     expect(second).toMatchObject({ kind: 'answer', value: { status: 'continue', next: { idle: 2 } } });
-    const third = await sandbox.invoke(next(second), { limit: 2_500 });
-    expect(third).toMatchObject({ kind: 'error', type: 'no-progress' });
+    const last = await sandbox.invoke({ ...next, idle: 4 }, { limit: 2_500 });
+    expect(last).toMatchObject({ kind: 'error', type: 'no-progress' });
     await database.client.query('ROLLBACK');
     expect(await sandbox.invoke({})).toMatchObject({ value: { status: 'complete', report: { written: 300 } } });
     expect(sandbox.starts).toBe(1);
@@ -187,6 +186,41 @@ describe('an event', () => {
     await using sandbox = await startSandbox({ JOB: job(api, database) });
     await sandbox.invoke({});
     expect(await sandbox.invoke({ continue: 'gone' })).toMatchObject({ kind: 'error', type: 'no-such-run' });
+  });
+});
+
+describe('messages of a queue', () => {
+  const message = (messageId: string, body: string, group?: string) => ({
+    messageId,
+    eventSource: 'aws:sqs',
+    body,
+    attributes: group === undefined ? {} : { MessageGroupId: group },
+  });
+
+  test('are loaded one by one; those that could not be are told, and one that comes again loads nothing twice', async () => {
+    await using database = await scratchDatabase();
+    await using api = await peopleApi(10);
+    await database.client.query('CREATE TABLE people (id int, name text)');
+    const JOB = job(api, database).replace('upsert', 'append');
+    await using sandbox = await startSandbox({ JOB });
+    const Records = [message('a', '{}'), message('b', 'no JSON'), message('c', '{"parameters":{"MOST":3}}')];
+    const answer = { kind: 'answer', value: { batchItemFailures: [{ itemIdentifier: 'b' }] } };
+    expect(await sandbox.invoke({ Records })).toMatchObject(answer);
+    expect(await sandbox.invoke({ Records })).toMatchObject(answer);
+    const { rows } = await database.client.query('SELECT count(*)::int AS n FROM people');
+    expect(rows).toEqual([{ n: 13 }]);
+    expect(sandbox.log.filter((line) => line.includes('stays in the queue'))).toHaveLength(2);
+  });
+
+  test('whose order counts stay from the first that could not be loaded', async () => {
+    await using database = await scratchDatabase();
+    await using api = await peopleApi(10);
+    await database.client.query(table);
+    await using sandbox = await startSandbox({ JOB: job(api, database) });
+    const Records = [message('a', '{}', 'g'), message('b', '{"run":1}', 'g'), message('c', '{}', 'g')];
+    expect(await sandbox.invoke({ Records })).toMatchObject({
+      value: { batchItemFailures: [{ itemIdentifier: 'b' }, { itemIdentifier: 'c' }] },
+    });
   });
 });
 

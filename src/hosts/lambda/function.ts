@@ -2,9 +2,25 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, parse } from 'node:path';
 import { ConfigError } from '../../errors.js';
 import { createHandler, type Handler, type Jobs } from './index.js';
+import { readDatabaseSecret } from './secret.js';
 
-/** The function of the bundle: its jobs are the job files in the folder `jobs` beside it, named like them without `.yaml`. */
-export const handler: Handler = createHandler(jobsIn(join(process.env.LAMBDA_TASK_ROOT ?? '.', 'jobs')));
+/** Milliseconds the secret is waited for. */
+const patience = 5_000;
+
+const load = createHandler(jobsIn(join(process.env.LAMBDA_TASK_ROOT ?? '.', 'jobs')));
+/** What the function's own environment sets stands; a secret fills in the rest. */
+const own = { ...process.env };
+
+/**
+ * The function of the bundle: its jobs are the job files in the folder `jobs` beside it, named like them without `.yaml`.
+ * Where DATABASE_SECRET names a secret of AWS Secrets Manager, user and password come from there, read anew for each
+ * invocation, so that a rotation is noticed.
+ */
+export const handler: Handler = async (event, context) => {
+  const { DATABASE_SECRET: secret } = own;
+  if (secret) Object.assign(process.env, await readDatabaseSecret(secret, AbortSignal.timeout(patience)), own);
+  return await load(event, context);
+};
 
 function jobsIn(folder: string): Jobs {
   const names = readdirSync(folder).filter((name) => name.endsWith('.yaml'));

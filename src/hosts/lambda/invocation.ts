@@ -17,7 +17,7 @@ import { type WhichRun, whichRun } from './which-run.js';
 /** The answer is on its way when so many milliseconds are left, whatever a load that does not end is waiting for. */
 const lastMoment = 100;
 /** After so many invocations in a row that wrote nothing there is no sense in another. */
-const mostIdle = 3;
+const mostIdle = 5;
 
 type Prepared = PreparedJob & Pick<LoadOptions, 'ledger'>;
 

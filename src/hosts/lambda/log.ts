@@ -51,7 +51,7 @@ function figures(report: Report, { load, requestId, continued }: Said): object {
     load,
     requestId,
     ...report,
-    failed: report.error === null ? 0 : 1,
+    failed: report.error === null || report.error.code === 'job-held' ? 0 : 1,
     continued: continued ? 1 : 0,
   };
 }
