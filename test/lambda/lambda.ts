@@ -28,6 +28,8 @@ export interface Sandbox extends AsyncDisposable {
   readonly starts: number;
   /** The most memory the latest process had resident, in bytes; 0 where the machine does not tell. */
   peak(): number;
+  /** Milliseconds of processor time the latest process took so far; undefined where the machine does not tell. */
+  worked(): number | undefined;
 }
 
 interface Waiting {
@@ -118,6 +120,7 @@ export async function startSandbox(
       return starts;
     },
     peak: () => peakOf(child?.pid),
+    worked: () => workedBy(child?.pid),
     async invoke(event, { limit = 30_000, killAfter } = {}) {
       if (child === undefined) start();
       else child.kill('SIGCONT');
@@ -167,5 +170,16 @@ function peakOf(pid: number | undefined): number {
     return Number(kibibytes) * 1024;
   } catch {
     return 0;
+  }
+}
+
+/** Fields 14 and 15 of proc(5)'s stat, in ticks of 10 ms. */
+function workedBy(pid: number | undefined): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) * 10;
+  } catch {
+    return undefined;
   }
 }

@@ -1,8 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, parse } from 'node:path';
 import { ConfigError } from '../../errors.js';
+import { Redactor } from '../cli/redact.js';
 import { createHandler, type Handler, type Jobs } from './index.js';
-import { readDatabaseSecret } from './secret.js';
+import { type DatabaseSecret, readDatabaseSecret } from './secret.js';
+import { told } from './told.js';
 
 /** Milliseconds the secret is waited for. */
 const patience = 5_000;
@@ -17,10 +19,17 @@ const own = { ...process.env };
  * invocation, so that a rotation is noticed.
  */
 export const handler: Handler = async (event, context) => {
-  const { DATABASE_SECRET: secret } = own;
-  if (secret) Object.assign(process.env, await readDatabaseSecret(secret, AbortSignal.timeout(patience)), own);
+  if (own.DATABASE_SECRET) Object.assign(process.env, await fromSecret(own.DATABASE_SECRET), own);
   return await load(event, context);
 };
+
+async function fromSecret(id: string): Promise<DatabaseSecret> {
+  try {
+    return await readDatabaseSecret(id, AbortSignal.timeout(patience));
+  } catch (error) {
+    throw told(error, new Redactor());
+  }
+}
 
 function jobsIn(folder: string): Jobs {
   const names = readdirSync(folder).filter((name) => name.endsWith('.yaml'));

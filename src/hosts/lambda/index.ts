@@ -1,4 +1,3 @@
-import { messageOf, SluiceError } from '../../errors.js';
 import { keepHeapLean } from '../cli/lean-heap.js';
 import { Redactor } from '../cli/redact.js';
 import type { LambdaContext } from './context.js';
@@ -8,6 +7,7 @@ import { type Jobs, jobOf, preload } from './jobs.js';
 import { type RunLog, runLog } from './log.js';
 import { asQueueEvent, loadQueue, type QueueResult } from './queue.js';
 import type { Result } from './result.js';
+import { told } from './told.js';
 
 export type { LambdaContext } from './context.js';
 export type { LoadEvent } from './event.js';
@@ -62,13 +62,4 @@ export function createHandler(jobs: Jobs): Handler {
 
 function logOf(redactor: Redactor): RunLog {
   return runLog((line) => process.stdout.write(line), redactor, process.env.SLUICE_LOG === 'debug');
-}
-
-/** Lambda and Step Functions show an error's name and message. */
-function told(error: unknown, redactor: Redactor): Error {
-  const shown = new Error(redactor.clean(messageOf(error)));
-  shown.name = error instanceof SluiceError ? error.code : 'unexpected';
-  const frames = error instanceof Error ? /\n {4}at [\s\S]*/.exec(error.stack ?? '')?.[0] : undefined;
-  shown.stack = `${shown.name}: ${shown.message}${frames ?? ''}`;
-  return shown;
 }
