@@ -25,6 +25,7 @@ const benches = [
   'bad-rows',
   'ledger',
   'aerospike',
+  'gate',
 ];
 const fullRows = 1_000_000;
 

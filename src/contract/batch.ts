@@ -30,7 +30,7 @@ export interface Batch {
   /** True when cells are the database's own text form (CSV): a string then is never JSON-quoted or reinterpreted. */
   readonly textual: boolean;
   /** Present when the bytes line up with the columns, so that they can be passed on without being read. */
-  readonly csv?: CsvBytes;
+  readonly csv?: CsvBytes | undefined;
   /** Rows refused already: not to be written, but to be recorded together with the others. */
   readonly refused: ReadonlyMap<number, Refusal>;
   /** Rows that are not written because the source gave them before. */

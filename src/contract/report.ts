@@ -11,6 +11,32 @@ export interface Verified extends Comparison {
   readonly level: 'count' | 'sample' | 'full';
 }
 
+/** Something the gate changed, and why. */
+export interface GateChange {
+  /** Since the load began. */
+  readonly seconds: number;
+  readonly of: 'workers' | 'batch';
+  /** Batches in flight, or bytes a batch. */
+  readonly from: number;
+  readonly to: number;
+  /** For a person: `throughput +18 %`, `53300 too_many_connections`. */
+  readonly reason: string;
+}
+
+/** How many batches were in flight, how large they were, and why. */
+export interface GateReport {
+  /** Batches in flight at most: at the start, at the end, and the extremes; trials that were taken back not counted. */
+  readonly workers: { readonly start: number; readonly end: number; readonly least: number; readonly most: number };
+  /** Bytes a batch at most, at the end. */
+  readonly batchBytes: number;
+  /** In order; of a long run the first and the last hundred. */
+  readonly changes: readonly GateChange[];
+  /** Changes between those. */
+  readonly leftOut: number;
+  /** Settings that were tried and taken back. */
+  readonly trials: number;
+}
+
 /** What a run did. `read = written + unchanged + duplicate + rejected + skipped`, or the status is `failed`. */
 export interface Report {
   readonly status: RunStatus;
@@ -36,8 +62,9 @@ export interface Report {
   readonly seconds: number;
   readonly batches: number;
   readonly retries: number;
-  /** Most batches in flight at once that were allowed. */
+  /** Most batches in flight at once that were allowed; trials that were taken back not counted. */
   readonly workers: number;
+  readonly gate: GateReport;
   readonly problems: readonly ReportedProblem[];
   /** Only where the load was asked to verify, and came that far. */
   readonly verify?: Verified;
@@ -66,6 +93,8 @@ export interface Snapshot {
   readonly seconds: number;
   readonly inFlight: number;
   readonly workers: number;
+  /** What the gate changed last, while that is news: `workers 12 -> 16: throughput +18 %`. */
+  readonly gateChange: string | undefined;
   readonly retries: number;
   /** Rows there will be in all, where the source knows. */
   readonly totalRows: number | undefined;

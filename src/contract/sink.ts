@@ -23,6 +23,8 @@ export interface Intake {
   readonly sample: readonly (readonly Cell[])[];
   /** As in Batch. */
   readonly textual: boolean;
+  /** The columns are those a mapping names, and not the source's fields by their own names. Default false. */
+  readonly mapped?: boolean;
   /** Columns the target does not have are left out of the plan, instead of being an error. */
   readonly ignoreExtra: boolean;
 }
@@ -35,6 +37,8 @@ export interface SinkPlan {
   readonly others?: readonly string[];
   /** Connections, or whatever holds one batch each, that the target has free for us; undefined when it has no such bound. */
   readonly free?: number;
+  /** What is not there, and can't be made of an intake without columns, for a person to read. */
+  readonly unmade?: string;
   /** What would be executed, for a person to read: statements, calls. */
   readonly statements: readonly string[];
   /** Things a person should know before it starts. */
@@ -86,8 +90,7 @@ export interface Comparison {
 /**
  * What an error of `write` asks for.
  * - `retry`: the same batch, after a pause; the fault lies with the connection or the moment.
- * - `throttled`: as retry; the target has too much to do, which limits that move take as a sign to let fewer at once. The
- *   fixed one does not move.
+ * - `throttled`: as retry; the target has too much to do, which the gate takes as a sign to let fewer at once.
  * - `divide`: some row of the batch is at fault: smaller batches tell which.
  * - `fatal`: no batch will fare better.
  */

@@ -6,6 +6,7 @@ import type { CsvMapper, Mapper } from './mapping.js';
 /** Why a batch was cut where it was. */
 export type CutReason = 'rows' | 'bytes' | 'age' | 'layout' | 'end';
 
+/** Looked at for each batch anew: bytes may change while the load runs. */
 export interface BatchSize {
   readonly rows: number;
   readonly bytes: number;

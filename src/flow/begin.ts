@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Checkpoint, Ledger, RunRequest } from '../contract/index.js';
-import { SluiceError } from '../errors.js';
+import { SinkError, SluiceError } from '../errors.js';
 
 /** Milliseconds between two looks at a job that somebody else holds. */
 const look = 500;
@@ -28,7 +28,9 @@ export async function begin(
     try {
       return await ledger.begin(request, signal);
     } catch (error) {
-      if (!wait || !(error instanceof SluiceError) || error.code !== 'job-held') throw error;
+      if (!(error instanceof SluiceError) || error.code !== 'job-held') throw error;
+      if (!wait)
+        throw new SinkError(error.code, `${error.message}: wait for it, with --wait, or stop it`, { cause: error });
       if (!told) tell(error);
       await sleep(look, undefined, { signal: until }).catch(() => {});
       signal.throwIfAborted();

@@ -1,5 +1,5 @@
 import type { Batch } from '../contract/index.js';
-import type { Limiter } from '../gate/limiter.js';
+import type { Limiter, Permit } from '../gate/limiter.js';
 import type { Batcher } from './batcher.js';
 import type { KeyOrder } from './key-order.js';
 
@@ -13,7 +13,7 @@ export async function dispatch(
   limiter: Limiter,
   order: KeyOrder | undefined,
   signal: AbortSignal,
-  write: (batch: Batch) => Promise<void>,
+  write: (batch: Batch, permit: Pick<Permit, 'setBack'>) => Promise<void>,
   onFailure: (error: unknown) => void,
 ): Promise<void> {
   const workers = new Set<Promise<void>>();
@@ -24,7 +24,7 @@ export async function dispatch(
       const release = await order?.claim(batch, signal);
       const permit = await limiter.acquire(signal);
       const seen = { rows: batch.rows, bytes: batch.bytes };
-      const worker = write(batch)
+      const worker = write(batch, permit)
         .then(
           () => permit.release({ ...seen, outcome: 'written' }),
           (error: unknown) => {

@@ -4,6 +4,8 @@ import type {
   Batch,
   Checkpoint,
   Context,
+  Gate,
+  GateEvent,
   Ledger,
   Log,
   ReadContext,
@@ -14,11 +16,12 @@ import type {
   WriteResult,
 } from '../contract/index.js';
 import { ConfigError, InDoubt, messageOf, SluiceError } from '../errors.js';
-import { fixed } from '../gate/fixed.js';
-import { Limiter } from '../gate/limiter.js';
+import { AdaptiveGate } from '../gate/adaptive.js';
+import { Limiter, type Permit } from '../gate/limiter.js';
 import { mayBeAlive, thisHolder } from '../ledger/holder.js';
 import { progressOf, type SplitProgress } from '../ledger/progress.js';
 import { RejectFile } from '../rejects/reject-file.js';
+import { describeChange, GateRecord } from '../telemetry/gate-record.js';
 import { Tally } from '../telemetry/tally.js';
 import { SlicedBatch } from './batch.js';
 import { type Arrival, Batcher } from './batcher.js';
@@ -27,6 +30,7 @@ import { ByteChannel } from './channel.js';
 import { Coverage } from './coverage.js';
 import { Deadline } from './deadline.js';
 import { dispatch } from './dispatch.js';
+import { gateOptions, throttleReason, type Workers, workersFor } from './gate.js';
 import { startHeart } from './heartbeat.js';
 import { KeyOrder } from './key-order.js';
 import { LoadError } from './load-error.js';
@@ -46,10 +50,6 @@ import { writeBatch } from './writer.js';
 const mebibyte = 1024 * 1024;
 /** Bytes that may lie between reader and batcher. */
 const channelBytes = 4 * mebibyte;
-/** Bytes of batches in flight, all workers together, as far as none has less than the least or more than the most. */
-const bytesInFlight = 8 * mebibyte;
-const leastBatchBytes = mebibyte / 4;
-const mostBatchBytes = 4 * mebibyte;
 /** Milliseconds a row waits for others of its batch. */
 const batchAge = 250;
 /** A batch that meets a fault of the moment is tried again for a minute. */
@@ -88,7 +88,7 @@ async function newRun(options: LoadOptions): Promise<Run> {
   try {
     return new Run(options, checkOptions(options));
   } catch (error) {
-    await release(undefined, options.source, options.sink);
+    await release(undefined, options?.source, options?.sink);
     throw error;
   }
 }
@@ -106,7 +106,11 @@ class Run {
   /** Rows in front of the points from which reading goes on. */
   #passedUnread = 0;
   readonly #startedAt = new Date();
+  /** By the clock of the gate. */
+  readonly #startedAtMs = performance.now();
+  #gate: Gate;
   #limiter: Limiter;
+  #gateRecord: GateRecord;
   #rejects: RejectFile | undefined;
   /** What is being read; to be ended even where nobody came to take it. */
   #arrivals: AsyncGenerator<Arrival, void, void> | undefined;
@@ -125,7 +129,10 @@ class Run {
     this.#verification = Verification.of(options.verify ?? 'none', options.source, options.sink);
     this.#stop = new Stop(options.signal, options.drain);
     if (options.remaining !== undefined) this.#deadline = new Deadline(options.remaining, this.#stop);
-    this.#limiter = new Limiter(fixed(this.#settings.workers));
+    const workers = workersFor(settings);
+    this.#gateRecord = new GateRecord(workers.start, this.#startedAtMs);
+    this.#gate = new AdaptiveGate(gateOptions(settings, workers, options.sink.traits, noEvent));
+    this.#limiter = new Limiter(this.#gate);
     this.#context = {
       run: options.run ?? newRunName(this.#startedAt),
       job: jobId(options.source, options.sink),
@@ -162,15 +169,17 @@ class Run {
   async #plan(): Promise<DryRun> {
     const { source, sink, columns } = this.#options;
     const { sampled, plan } = await this.#prepare();
+    const workers = this.#workers(plan.free);
     return {
       job: this.#context.job,
       source: source.identity,
       sink: sink.identity,
       columns: plan.columns.map((column) => ({ column, from: describeColumn(column, columns) })),
       sampled: Math.min(sampled, sampleRows),
-      workers: this.#workers(plan.free),
+      workers: workers.start,
+      maxWorkers: workers.most,
       statements: plan.statements,
-      notes: plan.notes,
+      notes: plan.unmade === undefined ? plan.notes : [...plan.notes, plan.unmade],
     };
   }
 
@@ -178,7 +187,9 @@ class Run {
     const { onProgress } = this.#options;
     if (onProgress === undefined || this.#mute) return;
     try {
-      onProgress(this.#tally.snapshot(this.#limiter.inFlight, this.#limiter.limit));
+      onProgress(
+        this.#tally.snapshot(this.#limiter.inFlight, this.#limiter.limit, this.#gateRecord.latest(performance.now())),
+      );
     } catch (error) {
       this.#mute = true;
       this.#context.log.warn({ error: String(error) }, 'onProgress threw, and is not called any more');
@@ -208,6 +219,8 @@ class Run {
     if (nothingToWrite && before === undefined) {
       // Nothing was read, and so no column is known: there is nothing to make ready.
       this.#cutShort = this.#stop.reading.aborted;
+      const { unmade } = prepared.plan;
+      if (unmade !== undefined) this.#tally.problem({ name: 'table-not-made', message: unmade, incomplete: false });
       await this.#clearRejects();
       return;
     }
@@ -216,7 +229,7 @@ class Run {
       this.#cutShort = true;
       return;
     }
-    this.#limiter = new Limiter(fixed(this.#workers(prepared.plan.free)));
+    this.#openGate(this.#workers(prepared.plan.free));
     {
       using _heart = startHeart((signal) => this.#beat(signal), heartbeatEvery);
       try {
@@ -291,7 +304,7 @@ class Run {
     if (!checkpoint.resumed) return true;
     this.#context.log.info({ run: checkpoint.run, epoch: checkpoint.epoch }, 'the run is gone on with');
     for await (const reject of this.#ledger.rejects(checkpoint.run, this.#stop.writing)) {
-      this.#rejects?.append([reject]);
+      this.#rejects?.append([reject], checkpoint.run);
       this.#verification?.rejected([reject]);
     }
     return true;
@@ -351,9 +364,12 @@ class Run {
   async #pump({ arrivals, mapper }: Prepared): Promise<void> {
     const { traits, key } = this.#options.sink;
     const channel = new ByteChannel<Arrival>(channelBytes);
+    const gate = this.#gate;
     const batcher = new Batcher(channel, mapper, {
-      rows: Math.min(this.#settings.batchRows, traits.maxBatchRows),
-      bytes: Math.min(batchBytes(this.#limiter.limit), traits.maxBatchBytes),
+      rows: Math.min(this.#settings.batchRows ?? Number.POSITIVE_INFINITY, traits.maxBatchRows),
+      get bytes() {
+        return gate.batchBytes;
+      },
       age: batchAge,
     });
     const fed = this.#feed(arrivals, channel);
@@ -362,7 +378,7 @@ class Run {
       this.#limiter,
       traits.rewrites && key && key.length > 0 ? new KeyOrder(key) : undefined,
       this.#stop.dispatching,
-      (batch) => this.#write(batch),
+      (batch, permit) => this.#write(batch, permit),
       (error) => this.#fail(error),
     );
     await fed;
@@ -404,13 +420,14 @@ class Run {
     this.#tally.passed(passed);
   }
 
-  async #write(batch: Batch): Promise<void> {
+  async #write(batch: Batch, permit: Pick<Permit, 'setBack'>): Promise<void> {
     const start = performance.now();
     using _timed = this.#deadline?.batch();
     await writeBatch(this.#options.sink, batch, this.#context, backoff, {
       settled: (part, result) => this.#settled(part, result),
       retried: (error, attempt, throttled) => {
         this.#tally.retries += 1;
+        permit.setBack(throttled ? throttleReason(error) : undefined);
         this.#context.log.warn(
           { error: String(error), attempt, throttled, rows: batch.rows },
           'a batch is tried again',
@@ -427,7 +444,7 @@ class Run {
     if (sink.ledger === undefined) await ledger?.settle?.(part.spans, result.rejects, this.#context);
     this.#tally.settled(part, result);
     this.#coverage.settle(part.spans);
-    this.#rejects?.append(result.rejects);
+    this.#rejects?.append(result.rejects, part.replayOf ?? this.#context.run);
     this.#verification?.rejected(result.rejects);
     SlicedBatch.release(part);
     const { rejectedInAll: rejected, read } = this.#tally;
@@ -454,11 +471,27 @@ class Run {
     if (fault) this.#stop.halt(fault, 0);
   }
 
-  #workers(free: number | undefined): number {
-    const { workers } = this.#settings;
-    if (free === undefined || workers <= free) return workers;
-    this.#context.log.info({ workers, free }, 'fewer workers than asked for: the target has no more connections free');
-    return Math.max(1, free);
+  #workers(free: number | undefined): Workers {
+    const asked = workersFor(this.#settings);
+    const workers = workersFor(this.#settings, free);
+    if (workers.start < asked.start) {
+      const fields = { workers: asked.start, free };
+      this.#context.log.info(fields, 'fewer workers than asked for: the target has no more connections free');
+    }
+    return workers;
+  }
+
+  #openGate(workers: Workers): void {
+    this.#gateRecord = new GateRecord(workers.start, this.#startedAtMs);
+    const onEvent = (event: GateEvent) => {
+      const change = this.#gateRecord.add(event);
+      const text = describeChange(change);
+      if (event.kind === 'change') this.#context.log.info(change, text);
+      else this.#context.log.debug(change, `tried, and taken back: ${text}`);
+    };
+    this.#gate = new AdaptiveGate(gateOptions(this.#settings, workers, this.#options.sink.traits, onEvent));
+    this.#limiter = new Limiter(this.#gate);
+    this.#context.log.info({ ...workers, batchBytes: this.#gate.batchBytes }, 'the gate is open');
   }
 
   async #openRunFolder(): Promise<void> {
@@ -499,7 +532,7 @@ class Run {
       tally: this.#tally,
       status: this.#status(),
       cause: this.#stop.cause,
-      workers: this.#limiter.limit,
+      gate: this.#gateRecord.report(this.#gate.batchBytes),
       verified: this.#verified,
       rejectsFile: this.#rejects?.whole ? this.#rejects.path : null,
       startedAt: this.#startedAt,
@@ -523,9 +556,6 @@ class Run {
 
 async function* noArrivals(): AsyncGenerator<never, void, void> {}
 
-const silent: Log = { debug() {}, info() {}, warn() {} };
+const noEvent = (): void => {};
 
-/** Few workers are given large batches, for each ends in a commit that nothing else fills the wait of. */
-function batchBytes(workers: number): number {
-  return Math.min(mostBatchBytes, Math.max(leastBatchBytes, Math.floor(bytesInFlight / workers)));
-}
+const silent: Log = { debug() {}, info() {}, warn() {} };

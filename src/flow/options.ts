@@ -1,7 +1,7 @@
-import { availableParallelism } from 'node:os';
 import type { Ledger, Log, Sink, Snapshot, Source } from '../contract/index.js';
 import { ConfigError } from '../errors.js';
 import type { Columns } from './mapping.js';
+import { checkKinds } from './option-kinds.js';
 import { RejectBudget } from './reject-budget.js';
 import type { VerifyLevel } from './verify.js';
 
@@ -10,10 +10,17 @@ export interface LoadOptions {
   readonly sink: Sink;
   /** What is written to which column. Default: names match names. */
   readonly columns?: Columns;
-  /** Batches in flight at once. Default: cores x 4, and never more than the target has free. */
+  /**
+   * Batches in flight at once, fixed. Default: found while the load runs, from cores x 4 on, and never more than the target
+   * has free.
+   */
   readonly workers?: number;
-  /** Rows a batch at most. Default: as many as fit into its bytes, 256 KiB to 4 MiB by the number of workers. */
+  /** Most batches in flight at once, of those that are found. Default: 64. */
+  readonly maxWorkers?: number;
+  /** Rows a batch at most. Default: as many as do best, of 256 KiB to 4 MiB. */
   readonly batchRows?: number;
+  /** Seconds that the writing of one batch is to take at most: batches are made no larger than that allows. Default 1. */
+  readonly batchTime?: number;
   /** Stop reading after this many records. */
   readonly limit?: number;
   /** Rejects allowed: a count, or a share of the rows read so far such as `1%` (judged after 1,000). Default 100. */
@@ -70,36 +77,55 @@ export interface DryRun {
   /** Target columns, each with what it is read from. */
   readonly columns: readonly { readonly column: string; readonly from: string }[];
   readonly sampled: number;
+  /** Batches in flight: to begin with, and at most. */
   readonly workers: number;
+  readonly maxWorkers: number;
   readonly statements: readonly string[];
   readonly notes: readonly string[];
 }
 
 /** Options checked, with their defaults. */
 export interface Settings {
-  readonly workers: number;
-  readonly batchRows: number;
+  /** Undefined: to be found. */
+  readonly workers: number | undefined;
+  readonly maxWorkers: number | undefined;
+  /** Undefined: to be found, by bytes. */
+  readonly batchRows: number | undefined;
+  /** Milliseconds. */
+  readonly batchTime: number;
   readonly limit: number | undefined;
   readonly budget: RejectBudget;
 }
 
 /** @throws ConfigError that names the option and what it takes. */
 export function checkOptions(options: LoadOptions): Settings {
-  if (options.ledger !== undefined && options.ledger.settle === undefined) {
-    throw new ConfigError(
-      'bad-option',
-      'ledger is one that only its own sink can settle in: give one such as fileLedger',
+  checkKinds(options);
+  const { sink, ledger, resume = false, force = false, batchTime = 1 } = options;
+  if (ledger !== undefined && ledger.settle === undefined) {
+    throw wrong('ledger is one that only its own sink can settle in: give one such as fileLedger');
+  }
+  if (ledger !== undefined && sink.ledger !== undefined) {
+    throw wrong(
+      `ledger is for a sink that keeps no account itself, and ${sink.name} does: leave it out, or have the sink keep none (ledger: false among its own options)`,
     );
   }
+  if (force && resume === false) throw wrong('force goes with resume: it resumes a source that has changed');
+  if (!(batchTime > 0)) throw wrong(`batchTime is ${batchTime}: give seconds, more than 0`);
   return {
-    workers: wholeNumber('workers', options.workers) ?? availableParallelism() * 4,
-    batchRows: wholeNumber('batchRows', options.batchRows) ?? Number.POSITIVE_INFINITY,
+    workers: wholeNumber('workers', options.workers),
+    maxWorkers: wholeNumber('maxWorkers', options.maxWorkers),
+    batchRows: wholeNumber('batchRows', options.batchRows),
+    batchTime: batchTime * 1000,
     limit: wholeNumber('limit', options.limit),
     budget: new RejectBudget(options.maxErrors ?? 100),
   };
 }
 
+function wrong(message: string): ConfigError {
+  return new ConfigError('bad-option', message);
+}
+
 function wholeNumber(name: string, value: number | undefined): number | undefined {
   if (value === undefined || (Number.isSafeInteger(value) && value >= 1)) return value;
-  throw new ConfigError('bad-option', `${name} is ${value}: give a whole number from 1 up`);
+  throw wrong(`${name} is ${value}: give a whole number from 1 up`);
 }

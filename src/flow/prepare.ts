@@ -53,7 +53,12 @@ export async function prepare(
   if (names.length === 0 && sampled > 0) throw nothingUsable(sample, sampled, columns);
   // One reject that is still bad must not cost the others: the field no column takes is refused with its record.
   const replayed = typeof columns !== 'object' && sample[0]?.chunk.replay !== undefined;
-  const intake = { columns: names, ...sampledCells(sample, columns, names), ignoreExtra: ignoreExtra || replayed };
+  const intake = {
+    columns: names,
+    ...sampledCells(sample, columns, names),
+    mapped: columns !== undefined,
+    ignoreExtra: ignoreExtra || replayed,
+  };
   const plan = await sink.plan(intake, context);
   const mapper = compileMapper(columns, plan.columns, ignoreExtra, plan.others);
   // A file that lacks what the mapping names is refused before the first row is sent.

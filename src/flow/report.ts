@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Context, Log, Report, RunStatus, Sink, Source, Verified } from '../contract/index.js';
+import type { Context, GateReport, Log, Report, RunStatus, Sink, Source, Verified } from '../contract/index.js';
 import { InDoubt, messageOf, SluiceError } from '../errors.js';
 import type { Tally } from '../telemetry/tally.js';
 
@@ -23,7 +23,7 @@ interface Ended {
   readonly status: RunStatus;
   /** What stopped it hard; undefined when nothing did. */
   readonly cause: unknown;
-  readonly workers: number;
+  readonly gate: GateReport;
   readonly verified: Verified | undefined;
   /** Null when it is not whole, or there is none. */
   readonly rejectsFile: string | null;
@@ -49,7 +49,8 @@ export function reportOf(ended: Ended): Report {
     seconds: Math.round(tally.seconds * 1000) / 1000,
     batches: tally.batches,
     retries: tally.retries,
-    workers: ended.workers,
+    workers: ended.gate.workers.most,
+    gate: ended.gate,
     problems: tally.problems,
     ...(verified && { verify: verified }),
     runDir: runDir ?? null,

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import { fixed } from '../../test/gate/fixed.js';
 import type { Limit, Sample } from '../contract/index.js';
-import { fixed } from './fixed.js';
 import { Limiter } from './limiter.js';
 
 const never = new AbortController().signal;
@@ -57,20 +57,56 @@ describe('Limiter', () => {
     await limiter.acquire(never);
   });
 
-  test('tells the limit what was seen, and whether the permits had run out', async () => {
-    const samples: Sample[] = [];
-    let now = 100;
-    const limit: Limit = { current: 1, onSample: (sample) => samples.push(sample) };
-    const limiter = new Limiter(limit, () => now);
+  test('tells the limit what was seen, and whether others were waiting for most of the time', async () => {
+    const { samples, limiter, clock } = observed(1);
     const first = await limiter.acquire(never);
+    clock.now = 120;
     const second = limiter.acquire(never);
-    now = 150;
+    clock.now = 150;
     first.release({ rows: 10, bytes: 800, outcome: 'written' });
-    now = 170;
-    (await second).release({ rows: 5, bytes: 400, outcome: 'throttled' });
+    clock.now = 170;
+    (await second).release({ rows: 5, bytes: 400, outcome: 'failed' });
+    const common = { inFlight: 1, retried: false };
     expect(samples).toEqual([
-      { startedAt: 100, endedAt: 150, inFlight: 1, rows: 10, bytes: 800, outcome: 'written', saturated: false },
-      { startedAt: 150, endedAt: 170, inFlight: 1, rows: 5, bytes: 400, outcome: 'throttled', saturated: true },
+      { ...common, startedAt: 100, endedAt: 150, rows: 10, bytes: 800, outcome: 'written', saturated: true },
+      { ...common, startedAt: 150, endedAt: 170, rows: 5, bytes: 400, outcome: 'failed', saturated: false },
+    ]);
+  });
+
+  test('a wait that was short, or withdrawn, does not make the target the slow part', async () => {
+    const { samples, limiter, clock } = observed(1);
+    const first = await limiter.acquire(never);
+    const stop = new AbortController();
+    const waiting = limiter.acquire(stop.signal);
+    clock.now = 110;
+    stop.abort(new Error('stopped'));
+    await expect(waiting).rejects.toThrow('stopped');
+    clock.now = 200;
+    first.release(seen);
+    expect(samples).toMatchObject([{ saturated: false }]);
+  });
+
+  test('tells the limit at once when a try was turned away, and that the batch was tried more than once', async () => {
+    const { samples, limiter, clock } = observed(2);
+    const permit = await limiter.acquire(never);
+    clock.now = 110;
+    permit.setBack('53300 too_many_connections');
+    clock.now = 120;
+    permit.setBack();
+    clock.now = 130;
+    permit.release({ rows: 10, bytes: 800, outcome: 'written' });
+    const common = { startedAt: 100, inFlight: 1, saturated: false };
+    expect(samples).toEqual([
+      {
+        ...common,
+        endedAt: 110,
+        rows: 0,
+        bytes: 0,
+        outcome: 'throttled',
+        reason: '53300 too_many_connections',
+        retried: false,
+      },
+      { ...common, endedAt: 130, rows: 10, bytes: 800, outcome: 'written', retried: true },
     ]);
   });
 
@@ -85,3 +121,11 @@ describe('Limiter', () => {
     expect(limiter.inFlight).toBe(2);
   });
 });
+
+/** A limiter whose limit notes what it is told, at a time that is set by hand and begins at 100. */
+function observed(current: number) {
+  const samples: Sample[] = [];
+  const clock = { now: 100 };
+  const limit: Limit = { current, onSample: (sample) => samples.push(sample) };
+  return { samples, clock, limiter: new Limiter(limit, () => clock.now) };
+}

@@ -2,8 +2,13 @@ import type { Limit, Sample } from '../contract/index.js';
 
 /** The right to have one batch in flight. */
 export interface Permit {
+  /**
+   * A try has failed, and there will be another; with `throttled`, what the target said when it turned the try away, which
+   * the limit is told at once.
+   */
+  setBack(throttled?: string): void;
   /** Gives it back with what was seen. A second call does nothing. */
-  release(seen: { rows: number; bytes: number; outcome: Sample['outcome'] }): void;
+  release(seen: { rows: number; bytes: number; outcome: 'written' | 'failed' }): void;
 }
 
 /** The gate: holds the permits that its limit allows, and tells the limit what each one saw. */
@@ -12,6 +17,8 @@ export class Limiter {
   readonly #now: () => number;
   readonly #waiting: (() => void)[] = [];
   #inFlight = 0;
+  #crowded = 0;
+  #crowdedSince = 0;
 
   /** `now` is a monotonic clock in milliseconds. */
   constructor(limit: Limit, now: () => number = () => performance.now()) {
@@ -27,37 +34,80 @@ export class Limiter {
     return this.#limit.current;
   }
 
+  get #free(): boolean {
+    return this.#inFlight < this.#limit.current && this.#waiting.length === 0;
+  }
+
   /** Resolves when a permit is free, in the order of asking. @throws the signal's reason when it is aborted first. */
   async acquire(signal: AbortSignal): Promise<Permit> {
     signal.throwIfAborted();
-    if (this.#inFlight < this.#limit.current && this.#waiting.length === 0) return this.#grant(false);
-    return new Promise((resolve, reject) => {
-      const admitted = () => {
+    if (this.#free) return this.#grant();
+    return await new Promise((resolve, reject) => {
+      const withdraw = this.request((permit) => {
         signal.removeEventListener('abort', aborted);
-        resolve(this.#grant(true));
-      };
-      const aborted = () => {
-        this.#waiting.splice(this.#waiting.indexOf(admitted), 1);
+        resolve(permit);
+      });
+      function aborted() {
+        withdraw();
         reject(signal.reason);
-      };
+      }
       signal.addEventListener('abort', aborted, { once: true });
-      this.#waiting.push(admitted);
     });
   }
 
-  #grant(saturated: boolean): Permit {
+  /** As acquire, but calls `granted`: now, when a permit is free. What it returns withdraws a request not yet granted. */
+  request(granted: (permit: Permit) => void): () => void {
+    if (this.#free) {
+      granted(this.#grant());
+      return () => {};
+    }
+    const admit = () => granted(this.#grant());
+    this.#change(() => this.#waiting.push(admit));
+    return () => {
+      const index = this.#waiting.indexOf(admit);
+      if (index >= 0) this.#change(() => this.#waiting.splice(index, 1));
+    };
+  }
+
+  /** Milliseconds, all told, during which somebody was waiting. */
+  #crowdedFor(now: number): number {
+    return this.#crowded + (this.#waiting.length > 0 ? now - this.#crowdedSince : 0);
+  }
+
+  /** Changes who is waiting, and keeps the time. */
+  #change(act: () => void): void {
+    const now = this.#now();
+    this.#crowded = this.#crowdedFor(now);
+    this.#crowdedSince = now;
+    act();
+  }
+
+  #grant(): Permit {
     this.#inFlight += 1;
     const inFlight = this.#inFlight;
     const startedAt = this.#now();
+    const crowded = this.#crowdedFor(startedAt);
+    let retried = false;
     let released = false;
+    const tell = (seen: Pick<Sample, 'rows' | 'bytes' | 'outcome' | 'reason'>) => {
+      const endedAt = this.#now();
+      const saturated = this.#crowdedFor(endedAt) - crowded >= (endedAt - startedAt) / 2;
+      this.#limit.onSample({ startedAt, endedAt, inFlight, saturated, retried, ...seen });
+    };
     return {
+      setBack: (throttled) => {
+        if (throttled !== undefined) tell({ rows: 0, bytes: 0, outcome: 'throttled', reason: throttled });
+        retried = true;
+      },
       release: ({ rows, bytes, outcome }) => {
         if (released) return;
         released = true;
         this.#inFlight -= 1;
-        this.#limit.onSample({ startedAt, endedAt: this.#now(), inFlight, rows, bytes, outcome, saturated });
+        tell({ rows, bytes, outcome });
         // As many as the limit allows now: it may have risen by more than one, or fallen.
-        while (this.#inFlight < this.#limit.current && this.#waiting.length > 0) this.#waiting.shift()?.();
+        while (this.#inFlight < this.#limit.current && this.#waiting.length > 0) {
+          this.#change(() => this.#waiting.shift()?.());
+        }
       },
     };
   }

@@ -159,6 +159,15 @@ describe('jobFromFlags', () => {
     ]);
   });
 
+  test('a flag that the style of pagination has no use for is told so, and so is a style that is missing', async () => {
+    expect(await complaint('http://127.0.0.1/', sink, { table: 't', pagination: 'link', pageParam: 'x' })).toEqual([
+      '--page-param: "param" has no meaning here; known here: style, in, size, total',
+    ]);
+    expect(await complaint('http://127.0.0.1/', sink, { table: 't', pageParam: 'x' })).toEqual([
+      '--pagination: is missing (none, page, offset, cursor, link or next)',
+    ]);
+  });
+
   test('an empty sink names what is likely', async () => {
     expect((await complaint('a.csv', '', { table: 't' }))[0]).toMatch(/^SINK: is empty; is the variable/);
   });

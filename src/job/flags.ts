@@ -11,7 +11,9 @@ import { put, type Tree } from './tree.js';
 /** What flags say in place of a job file's top level; as typed. */
 export interface RunFlags {
   readonly workers?: string;
+  readonly maxWorkers?: string;
   readonly batchSize?: string;
+  readonly batchTime?: string;
   readonly limit?: string;
   readonly maxErrors?: string;
   readonly verify?: string;
@@ -61,7 +63,9 @@ type SinkFlag = 'table' | 'mode' | 'key' | 'create' | 'keyType' | 'bins' | 'ttl'
 
 const runFlags: Destinations<Omit<RunFlags, 'ledger'>> = {
   workers: { flag: '--workers', path: ['workers'], read: count },
+  maxWorkers: { flag: '--max-workers', path: ['maxWorkers'], read: count },
   batchSize: { flag: '--batch-size', path: ['batchSize'], read: count },
+  batchTime: { flag: '--batch-time', path: ['batchTime'], read: seconds },
   limit: { flag: '--limit', path: ['limit'], read: count },
   maxErrors: { flag: '--max-errors', path: ['maxErrors'], read: parseMaxErrors },
   verify: { flag: '--verify', path: ['verify'], read: level },
@@ -232,6 +236,14 @@ function count(digits: string): number {
   const number = Number(digits);
   if (/^\d+$/.test(digits) && Number.isSafeInteger(number) && number > 0) return number;
   throw new ConfigError('bad-count', 'expected a whole number, 1 or more');
+}
+
+/** `0.5`, `2`, `2s` or `500ms`, as seconds. */
+function seconds(typed: string): number {
+  const [, digits, unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s)?$/.exec(typed) ?? [];
+  const value = Number(digits) / (unit === 'ms' ? 1000 : 1);
+  if (value > 0) return value;
+  throw new ConfigError('bad-time', 'expected seconds, more than 0, such as 0.5, 2s or 500ms');
 }
 
 function level(word: string): VerifyLevel {

@@ -27,12 +27,18 @@ export const jobSchema = z.strictObject({
     .int()
     .min(1)
     .optional()
-    .describe('batches in flight at most; default: cores x 4, and never more than the server has free'),
+    .describe('batches in flight, fixed; default: found while it runs, and never more than the server has free'),
+  maxWorkers: z.int().min(1).optional().describe('most batches in flight, where their number is found; default: 64'),
   batchSize: z
     .int()
     .min(1)
     .optional()
-    .describe('rows a batch at most; default: by bytes, 256 KiB to 4 MiB, the fewer workers the more'),
+    .describe('rows a batch at most; default: found while it runs, by bytes: 256 KiB to 4 MiB'),
+  batchTime: z
+    .number()
+    .positive()
+    .optional()
+    .describe('seconds one batch is to take at most: none is made larger than that allows; default: 1'),
   limit: z.int().min(1).optional().describe('stop after this many records'),
   maxErrors: z
     .custom<MaxErrors>(isMaxErrors, 'expected a count such as 100, or a share between 0% and 100%, such as "1%"')

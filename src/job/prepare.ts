@@ -5,7 +5,17 @@ import type { Job } from './job.js';
 /** What a job says of a load; the host adds its signals, log and run folder. */
 export type PreparedJob = Pick<
   LoadOptions,
-  'source' | 'sink' | 'columns' | 'workers' | 'batchRows' | 'limit' | 'maxErrors' | 'ignoreExtra' | 'verify'
+  | 'source'
+  | 'sink'
+  | 'columns'
+  | 'workers'
+  | 'maxWorkers'
+  | 'batchRows'
+  | 'batchTime'
+  | 'limit'
+  | 'maxErrors'
+  | 'ignoreExtra'
+  | 'verify'
 >;
 
 /** Makes the parts of a checked job, ready to be handed to `load`, which disposes them. */
@@ -16,6 +26,8 @@ export async function prepare(job: Job): Promise<PreparedJob> {
     sink: sink.create(job.sink.options),
     ...(job.columns !== undefined && { columns: job.columns }),
     ...(job.workers !== undefined && { workers: job.workers }),
+    ...(job.maxWorkers !== undefined && { maxWorkers: job.maxWorkers }),
+    ...(job.batchTime !== undefined && { batchTime: job.batchTime }),
     ...(job.batchSize !== undefined && { batchRows: job.batchSize }),
     ...(job.limit !== undefined && { limit: job.limit }),
     ...(job.maxErrors !== undefined && { maxErrors: job.maxErrors }),

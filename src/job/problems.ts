@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import { nearest } from './nearest.js';
+import { nearest } from '../nearest.js';
 import { type Path, shapeAt } from './shape.js';
 
 /** Something wrong in a job. */
@@ -54,12 +54,21 @@ function flatten(issue: Issue, base: Path): [Issue, Path][] {
 
 function describe(schema: z.ZodType, root: unknown, issue: Issue, path: Path, mayShow: MayShow): JobProblem[] {
   if (issue.code === 'unrecognized_keys') {
-    const known = shapeAt(schema, path).keys;
-    return issue.keys.map((key) => ({ path: [...path, key], about: 'key', message: unknownKey(key, known) }));
+    const known = shapeAt(schema, path, valueAt(root, path)).keys;
+    const elsewhere = shapeAt(schema, path).keys;
+    return issue.keys.map((key) => {
+      const message = elsewhere.includes(key)
+        ? `"${key}" has no meaning here; known here: ${known.join(', ')}`
+        : unknownKey(key, known);
+      return { path: [...path, key], about: 'key', message };
+    });
   }
   const value = valueAt(root, path);
   if (value === undefined) {
-    const hint = shapeAt(schema, path).description ?? wordsOf(expectations(issue));
+    // Where one word of several is missing, each describes but itself.
+    const choice = issue.code === 'invalid_union' && 'options' in issue;
+    const described = choice ? undefined : shapeAt(schema, path).description;
+    const hint = described ?? wordsOf(expectations(issue));
     return [{ path, about: 'value', message: `is missing${hint === '' ? '' : ` (${hint})`}` }];
   }
   return [{ path, about: 'value', message: wrongValue(issue, value, mayShow(path)) }];

@@ -11,13 +11,24 @@ export interface Shape {
   readonly description: string | undefined;
 }
 
-/** Walks a schema along a path; where alternatives are allowed, along all of them. */
-export function shapeAt(schema: z.ZodType, path: Path): Shape {
+/**
+ * Walks a schema along a path; where alternatives are allowed, along all of them, or, once they have been `chosen` among by
+ * what is said at their end (`style: link`), along those it speaks of.
+ */
+export function shapeAt(schema: z.ZodType, path: Path, chosen?: unknown): Shape {
   let nodes = alternatives(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }));
   for (const step of path) nodes = nodes.flatMap((node) => alternatives(child(node, step)));
+  if (isNode(chosen)) nodes = nodes.filter((node) => !contradicts(node, chosen));
   const keys = new Set(nodes.flatMap((node) => (isNode(node.properties) ? Object.keys(node.properties) : [])));
   const description = nodes.map((node) => node.description).find((text) => typeof text === 'string');
   return { keys: [...keys], description };
+}
+
+function contradicts({ properties }: Node, chosen: Node): boolean {
+  if (!isNode(properties)) return false;
+  return Object.entries(properties).some(
+    ([name, property]) => isNode(property) && 'const' in property && name in chosen && property.const !== chosen[name],
+  );
 }
 
 function child(node: Node, step: string | number): unknown {

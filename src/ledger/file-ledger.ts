@@ -238,6 +238,6 @@ function recordOf(
 function held({ holder, run, since, heartbeat }: Turn): SinkError {
   return new SinkError(
     'job-held',
-    `this job is being run by ${holder ?? 'an unknown holder'} since ${since.toISOString()} (run ${run ?? 'unknown'}, last heard of ${heartbeat.toISOString()}): wait for it, with --wait, or stop it`,
+    `this job is being run by ${holder ?? 'an unknown holder'} since ${since.toISOString()} (run ${run ?? 'unknown'}, last heard of ${heartbeat.toISOString()})`,
   );
 }

@@ -71,7 +71,7 @@ export class Tally {
     return [...this.#problems.values()];
   }
 
-  snapshot(inFlight: number, workers: number): Snapshot {
+  snapshot(inFlight: number, workers: number, gateChange: string | undefined): Snapshot {
     const {
       read,
       written,
@@ -97,6 +97,7 @@ export class Tally {
       seconds,
       inFlight,
       workers,
+      gateChange,
       retries,
       totalRows,
       shareRead: totalBytes ? Math.min(1, this.bytesRead / totalBytes) : undefined,

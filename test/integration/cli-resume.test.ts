@@ -304,6 +304,13 @@ describe('sluice runs', () => {
       columns: ['id', 'name'],
       rejects: [{ split: '-', row: 2, code: '22P02', column: 'id' }],
     });
+    const password = decodeURIComponent(new URL(at.url).password);
+    const byFolder = await at.sluice(['runs', 'show', join('runs', String(run)), '--json'], {
+      env: { DATABASE_URL: undefined, PGPASSWORD: password },
+    });
+    expect(JSON.parse(byFolder.stdout)).toEqual(JSON.parse(json.stdout));
+    const noRun = await at.sluice(['runs', 'show', 'runs', '--json'], { env });
+    expect(reportOf(noRun)).toMatchObject({ error: { code: 'no-such-run' } });
     const unknown = await at.sluice(['runs', 'show', 'nowhere', at.url, '--json']);
     expect(reportOf(unknown)).toMatchObject({ error: { code: 'no-such-run' } });
     expect(unknown.code).toBe(3);
@@ -383,7 +390,10 @@ describe('two at once', () => {
     await using at = await setUp();
     const first = await holder(at);
     const second = await at.start(args(at), { input: 'id,name\n2,b\n' }).ended;
-    expect(reportOf(second)).toMatchObject({ status: 'failed', error: { code: 'job-held' } });
+    expect(reportOf(second)).toMatchObject({
+      status: 'failed',
+      error: { code: 'job-held', message: expect.stringMatching(/\): wait for it, with --wait, or stop it$/) },
+    });
     expect(second.stderr).toContain(` ${first.process.pid} `);
     expect(second.stderr).toMatch(/since \d{4}-\d\d-\d\dT/);
     expect(second.code).toBe(3);
@@ -412,7 +422,9 @@ describe('two at once', () => {
     await untilSaid(second, 'waiting: this job is being run by');
     first.process.stdin?.end();
     expect((await first.ended).code).toBe(0);
-    expect(reportOf(await second.ended)).toMatchObject({ status: 'complete', written: 1 });
+    const waited = await second.ended;
+    expect(waited.stderr).not.toContain('--wait');
+    expect(reportOf(waited)).toMatchObject({ status: 'complete', written: 1 });
     expect(await at.count()).toEqual({ count: 2, distinct: 2 });
   });
 

@@ -49,7 +49,7 @@ describe('sluice --help', () => {
     ],
     [
       ['runs', 'show', '--help'],
-      ['--json', 'Example:'],
+      ['--json', 'Examples:'],
     ],
     [
       ['demo', '--help'],
@@ -66,7 +66,12 @@ describe('wrong usage', () => {
   test.each([
     [[], 'Usage: sluice'],
     [['laod', 'a.csv'], 'Did you mean load?'],
-    [['load', 'a.csv'], "missing required argument 'sink'\nTry: sluice load --help"],
+    [['load', 'a.csv'], "missing required argument 'sink'\nA variable such as $DATABASE_URL"],
+    [['load', 'a.csv', '--table', 't'], 'Try: sluice load --help'],
+    [['replay', 'r', '--nonsense'], 'Try: sluice replay --help'],
+    [['resume', 'r', '--nonsense'], 'Try: sluice resume --help'],
+    [['runs', 'show', 'r', '--nonsense'], 'Try: sluice runs show --help'],
+    [['replay', 'r', '--resume'], "unknown option '--resume'"],
     [['load', 'a.csv', 'postgres://h/d', '--tabel', 'x'], 'Did you mean --table?'],
     [['load', 'a.csv', 'postgres://h/d'], '--table: is missing'],
     [['load', 'a.csv', '', '--table', 't'], 'SINK: is empty'],

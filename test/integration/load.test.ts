@@ -277,6 +277,18 @@ describe('bad records', () => {
     expect(existsSync(join(folder, 'rejects.ndjson'))).toBe(false);
   });
 
+  test('an empty file makes no table, and the report says so', async () => {
+    const options = async () => ({ source: await csv('empty.csv', ''), sink: into('made', { create: true }) });
+    const report = await load(await options());
+    const message = 'there is no table "made", and without a record or a header there is nothing to make it of';
+    const problems = [{ name: 'table-not-made', message, incomplete: false, count: 1 }];
+    expect(report).toMatchObject({ status: 'complete', read: 0, problems });
+    expect((await dryRun(await options())).notes).toContain(message);
+    expect((await db.client.query("SELECT to_regclass('made') AS made")).rows).toEqual([{ made: null }]);
+    await db.client.query('CREATE TABLE made (id int)');
+    expect((await load(await options())).problems).toEqual([]);
+  });
+
   test.each<[string, Partial<LoadOptions>, RegExp]>([
     ['malformed', { source: iterable([1, 2] as never) }, /each of the first 2 records is unusable.*must be an object/],
     ['empty', { source: iterable([{}]) }, /the first record is unusable.*it has no fields/],

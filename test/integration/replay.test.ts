@@ -378,6 +378,37 @@ describe('sluice replay', () => {
     ]);
   });
 
+  test('refuses a file of another run, and lines that are no rejects of this one', async () => {
+    const first = reportOf(await run('load', 'a.csv', db.url, '--table', 't', '--run-dir', 'r1'));
+    await csv('id,name\n3,a\nv,b\nw,c\n');
+    const second = reportOf(await run('load', 'a.csv', db.url, '--table', 't', '--run-dir', 'r2'));
+    await mend(join(folder, 'r1', 'rejects.ndjson'), 'm1.ndjson', ({ row }) => `${row * 10},m`);
+    const into = [db.url, '--table', 't'];
+    const wrong = await run('replay', './r2', ...into, '--from', 'm1.ndjson');
+    expect(wrong.code).toBe(3);
+    expect(reportOf(wrong)).toMatchObject({
+      written: 0,
+      error: { code: 'other-run', message: expect.stringContaining(String(first.run)) },
+    });
+    const lines = await linesOf(join(folder, 'r2', 'rejects.ndjson'));
+    const invented = lines.map((line) => `${JSON.stringify({ ...line, row: line.row + 100, record: '9,i' })}\n`);
+    await writeFile(join(folder, 'invented.ndjson'), invented.join(''));
+    expect(reportOf(await run('replay', './r2', ...into, '--from', 'invented.ndjson'))).toMatchObject({
+      written: 0,
+      error: { code: 'bad-rejects-file' },
+    });
+    // A replay's own rejects are those of the run it replayed.
+    await mend(join(folder, 'r2', 'rejects.ndjson'), 'r2/rejects.ndjson', ({ row }) => (row === 2 ? '20,m' : 'x,m'));
+    expect(reportOf(await run('replay', './r2', ...into, '--run-dir', 'r3'))).toMatchObject({
+      written: 1,
+      rejected: 1,
+    });
+    expect((await linesOf(join(folder, 'r3', 'rejects.ndjson')))[0]).toMatchObject({ run: second.run, row: 3 });
+    await mend(join(folder, 'r3', 'rejects.ndjson'), 'r3/rejects.ndjson', () => '30,m');
+    expect(reportOf(await run('replay', './r3', ...into, '--run-dir', 'r4'))).toMatchObject({ written: 1 });
+    expect((await rows()).map((row) => (row as { id: number }).id)).toEqual([1, 3, 20, 30]);
+  });
+
   test('takes the job from the folder, and its table, columns and limits with it', async () => {
     await db.client.query('ALTER TABLE t ADD PRIMARY KEY (id)');
     const flags = ['--table', 't', '--mode', 'upsert', '--columns', 'id=id,name=name', '--limit', '2'];

@@ -1,4 +1,4 @@
-import { CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import type { Report } from '../../contract/index.js';
 import { ConfigError, SluiceError } from '../../errors.js';
 import { exitCodes } from './exit-code.js';
@@ -14,26 +14,25 @@ export async function runCommandLine(args: readonly string[]): Promise<never> {
   terminal.redactor.learn({ password: process.env.PGPASSWORD });
   const json = wantsJson(args);
   process.on('uncaughtException', (error) => process.exit(crash(error, json, terminal)));
-  const code = await run(args, terminal).catch((error: unknown) => fail(error, args, terminal));
+  let code: number = exitCodes.complete;
+  const program = makeProgram(terminal, (result) => {
+    code = result;
+  });
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    code = fail(error, args, program, terminal);
+  }
   await terminal.flush();
   // What may still be open (a pipe on standard input, a socket kept alive) must not keep the process.
   process.exit(code);
 }
 
-async function run(args: readonly string[], terminal: Terminal): Promise<number> {
-  let code: number = exitCodes.complete;
-  const program = makeProgram(terminal, (result) => {
-    code = result;
-  });
-  await program.parseAsync(args, { from: 'user' });
-  return code;
-}
-
 /** Says what went wrong, to people and, if they want it, to programs. Gives the exit code. */
-function fail(error: unknown, args: readonly string[], terminal: Terminal): number {
+function fail(error: unknown, args: readonly string[], program: Command, terminal: Terminal): number {
   const json = wantsJson(args);
   if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.complete;
-  const fault = error instanceof CommanderError ? wrongUsage(error, args) : error;
+  const fault = error instanceof CommanderError ? wrongUsage(error, args, program) : error;
   if (!(fault instanceof SluiceError)) return crash(fault, json, terminal);
   terminal.complain(fault, false);
   // Before there was anything to report.
@@ -52,13 +51,29 @@ function crash(error: unknown, json: boolean, terminal: Terminal): number {
   return exitCodes.crashed;
 }
 
-function wrongUsage(error: CommanderError, args: readonly string[]): ConfigError {
+function wrongUsage(error: CommanderError, args: readonly string[], program: Command): ConfigError {
   // Its help was printed, and its message says no more.
   if (error.code === 'commander.help') return new ConfigError('bad-usage', 'no command was given');
   // An unknown option may have been a misspelt one with a secret in it.
   const message = error.message.replace(/^error: /, '').replaceAll(/(--[\w-]+)=[^']*/g, '$1');
-  const known = ['load', 'run', 'demo'].find((name) => name === args[0]);
-  return new ConfigError('bad-usage', `${message}\nTry: sluice ${known === undefined ? '' : `${known} `}--help`);
+  const hint =
+    error.code === 'commander.missingArgument'
+      ? '\nA variable such as $DATABASE_URL that is not set, or empty, gives no argument.'
+      : '';
+  return new ConfigError('bad-usage', `${message}${hint}\nTry: ${commandOf(args, program)} --help`);
+}
+
+/** The command that the arguments call, with its subcommand: `sluice runs show`. */
+function commandOf(args: readonly string[], program: Command): string {
+  const names = [program.name()];
+  let command = program;
+  for (const arg of args) {
+    const called = command.commands.find((candidate) => candidate.name() === arg);
+    if (called === undefined) break;
+    names.push(called.name());
+    command = called;
+  }
+  return names.join(' ');
 }
 
 /** The account of a run that did not begin. */

@@ -12,6 +12,7 @@ function at(seconds: number): Snapshot {
     seconds,
     inFlight: 1,
     workers: 2,
+    gateChange: undefined,
     retries: 0,
     totalRows: undefined,
     shareRead: undefined,

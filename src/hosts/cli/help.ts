@@ -96,8 +96,9 @@ Examples:
 `;
 
 export const showHelp = `
-Example:
+Examples:
   sluice runs show 20260131T120000-3f9a1c $DATABASE_URL
+  sluice runs show runs/20260131T120000-3f9a1c
 `;
 
 export const pruneHelp = `

@@ -120,14 +120,15 @@ export function makeProgram(terminal: Terminal, done: (code: number) => void): C
   withTarget(replay)
     .option('--columns <list>', 'what goes into which column')
     .option('--ignore-extra', 'drop fields the table has no column for, instead of refusing them');
-  withRunOptions(replay)
+  withPace(replay)
+    .optionsGroup('Going on:')
+    .option('--wait', 'wait while another process runs this job, instead of failing');
+  withFolder(replay)
     .addHelpText('after', replayHelp)
-    .action(
-      async (name: string, sink: string | undefined, { ledger, ...options }: Ledgered<ReplayFlags> & RunSettings) => {
-        const { replayCommand } = await import('./replay.js');
-        done(await replayCommand(name, sink, { ...options, ...unledgered(ledger) }, options, terminal));
-      },
-    );
+    .action(async (name: string, sink: string | undefined, options: ReplayFlags & RunSettings) => {
+      const { replayCommand } = await import('./replay.js');
+      done(await replayCommand(name, sink, options, options, terminal));
+    });
 
   program
     .command('demo')
@@ -165,7 +166,7 @@ function addRuns(program: Command, terminal: Terminal, done: (code: number) => v
   runs
     .command('show')
     .description('Shows one run: how far it came, split by split, and what it rejected.')
-    .argument('<run>', "the run's name")
+    .argument('<run>', "the run's name, or its folder, which also knows the database")
     .argument('[sink]', sinkOrEnvironment)
     .option('--json', 'print it as one line of JSON')
     .addHelpText('after', showHelp)
@@ -212,7 +213,12 @@ function withRunOptions(command: Command): Command {
     .option('--resume', "go on with this job's latest run, or start its first")
     .option('--force', 'with --resume: although the source is no longer what it was')
     .option('--wait', 'wait while another process runs this job, instead of failing')
-    .option('--no-ledger', 'keep no account of what is loaded: no resume, and no longer exactly once')
+    .option('--no-ledger', 'keep no account of what is loaded: no resume, and no longer exactly once');
+  return withFolder(command);
+}
+
+function withFolder(command: Command): Command {
+  command
     .optionsGroup('Running:')
     .option('--dry-run', 'read a sample, match it with the table, say what would be done; change nothing')
     .option('--run-dir <folder>', 'where job, log, report and rejects go (default: runs/<run>)');
@@ -222,8 +228,10 @@ function withRunOptions(command: Command): Command {
 function withPace(command: Command): Command {
   return command
     .optionsGroup('Pace and limits:')
-    .option('--workers <n>', 'batches in flight at most (default: cores x 4, capped by what the server has free)')
-    .option('--batch-size <n>', 'rows a batch at most (default: by bytes, 256 KiB to 4 MiB)')
+    .option('--workers <n>', 'batches in flight, fixed (default: found while it runs)')
+    .option('--max-workers <n>', 'most batches in flight, where their number is found (default: 64)')
+    .option('--batch-size <n>', 'rows a batch at most (default: found while it runs, 256 KiB to 4 MiB)')
+    .option('--batch-time <time>', 'how long a batch may take, such as 500ms; none is made larger (default: 1s)')
     .option('--limit <n>', 'stop after this many records')
     .option('--max-errors <n|n%>', 'rejects allowed: a count, or a share of the rows read so far (default: 100)')
     .option('--verify <level>', 'read back after the load: none, count, sample or full (default: none)');

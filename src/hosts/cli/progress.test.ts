@@ -16,6 +16,7 @@ function snapshot(given: Partial<Snapshot>): Snapshot {
     seconds: 1,
     inFlight: 3,
     workers: 8,
+    gateChange: undefined,
     retries: 0,
     totalRows: undefined,
     shareRead: undefined,

@@ -93,6 +93,7 @@ export function renderProgress(snapshot: Snapshot, pace: Pace, options: { limit?
     { text: `${count(snapshot.rejected)} rejected`, rank: snapshot.rejected > 0 ? 3 : 7 },
   );
   if (ahead?.secondsLeft) pieces.push({ text: `ETA ${coarse(ahead.secondsLeft)}`, rank: 2 });
+  if (snapshot.gateChange !== undefined) pieces.push({ text: snapshot.gateChange, rank: 10 });
   return fitted(pieces, width);
 }
 

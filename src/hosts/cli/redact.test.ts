@@ -17,6 +17,7 @@ test.each([
   ['can not reach postgres://u:p@127.0.0.1:5432/db', 'can not reach postgres://u:***@127.0.0.1:5432/db'],
   ['http://u:a@b@host/x', 'http://u:***@host/x'],
   ['GET /cities?page=2&access_token=abc&x=1', 'GET /cities?page=2&access_token=***&x=1'],
+  ['GET /cities;jsessionid=1A2B?sid=abc&sessionid=def', 'GET /cities;jsessionid=***?sid=***&sessionid=***'],
   ['authorization: Bearer abc.def', 'authorization: Bearer ***'],
   ['{"Authorization":"Basic YWJj","a":1}', '{"Authorization":"Basic ***","a":1}'],
   ['http://127.0.0.1:8000/users/@me and 10:30', 'http://127.0.0.1:8000/users/@me and 10:30'],

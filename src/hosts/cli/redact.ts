@@ -1,3 +1,5 @@
+import { isSecretName } from '../../sources/http/address.js';
+
 /** Names of options, headers and query parameters whose values are nobody's business. */
 export const sensitive =
   /pass(?:word|wd|phrase)?$|secret|token|auth|api[-_]?key|access[-_]?key|cookie|credential|signature|^sig$/i;
@@ -28,13 +30,19 @@ export class Redactor {
   clean(text: string): string {
     let cleaned = text;
     for (const secret of this.#secrets) cleaned = cleaned.replaceAll(secret, '***');
-    return cleaned
-      .replace(/([a-z][a-z0-9+.-]*:\/\/[^\s:@/"']*):[^\s/"']*@/gi, '$1:***@')
-      .replace(/([?&]([\w.-]+)=)[^&\s"'\\]+/g, (whole, start: string, name: string) =>
-        sensitive.test(name) ? `${start}***` : whole,
-      )
-      .replace(/(authorization\\?["']?\s*[:=]\s*\\?["']?(?:(?:basic|bearer)\s+)?)[^\s"'\\,]+/gi, '$1***');
+    return (
+      cleaned
+        .replace(/([a-z][a-z0-9+.-]*:\/\/[^\s:@/"']*):[^\s/"']*@/gi, '$1:***@')
+        .replace(/([?&]([\w.-]+)=)[^&\s"'\\]+/g, withoutSecret)
+        // Parameters within a path.
+        .replace(/(;([\w.-]+)=)[^;/?&\s"'\\]+/g, withoutSecret)
+        .replace(/(authorization\\?["']?\s*[:=]\s*\\?["']?(?:(?:basic|bearer)\s+)?)[^\s"'\\,]+/gi, '$1***')
+    );
   }
+}
+
+function withoutSecret(whole: string, start: string, name: string): string {
+  return sensitive.test(name) || isSecretName(name) ? `${start}***` : whole;
 }
 
 interface Found {

@@ -71,8 +71,13 @@ async function readReport(folder: string): Promise<{ run: string; source: string
 
 /** The job as the run's folder keeps it. Where its records came from, and how many of them, has no part in a replay. */
 async function savedJob(saved: SavedJob, options: ReplayOptions, run: string, flags: ReplayFlags): Promise<Job> {
-  const { limit: _, ...kept } = saved.job;
   const { from: _from, job: _job, ...loadFlags } = flags;
+  return override(await jobOfRejects(saved, options, join(run, 'job.json')), loadFlags);
+}
+
+/** The saved job, reading the run's rejects: no secret of its own source is asked for. */
+export async function jobOfRejects(saved: SavedJob, options: ReplayOptions, title: string): Promise<Job> {
+  const { limit: _, ...kept } = saved.job;
   const withheld = saved.withheld.filter(([part]) => part !== 'source');
   const replayed = { ...saved, withheld, job: { ...kept, source: { rejects: options } } };
   const { checkJobValue, parseJobFile } = await import('../../job/file.js');
@@ -80,7 +85,7 @@ async function savedJob(saved: SavedJob, options: ReplayOptions, run: string, fl
     const file = resolve(saved.directory, path);
     return parseJobFile(await readFile(file, 'utf8'), file).value;
   });
-  return override(await checkJobValue(value, join(run, 'job.json'), process.env), loadFlags);
+  return await checkJobValue(value, title, process.env);
 }
 
 /** What the run was to load into, and how; what it was loaded from has no part in a replay. */

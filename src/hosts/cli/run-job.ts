@@ -18,7 +18,8 @@ import { watchSignals } from './signals.js';
 import { describeDryRun, summarize } from './summary.js';
 import type { Terminal } from './terminal.js';
 
-const defaultLedger = '.sluice/ledger';
+/** Of sinks that keep none themselves. */
+export const defaultLedger = '.sluice/ledger';
 
 /** How a run is to be begun and seen, apart from what it does. */
 export interface RunSettings {

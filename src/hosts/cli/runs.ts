@@ -1,10 +1,15 @@
 import { statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import type { Checkpoint, Ledger, Reject, RunRecord } from '../../contract/index.js';
 import { ConfigError, SinkError } from '../../errors.js';
+import { valueAt } from '../../job/problems.js';
 import { fileLedger } from '../../ledger/file-ledger.js';
-import { ledgers } from '../../registry.js';
+import { ledgers, sinks } from '../../registry.js';
 import { exitCodes } from './exit-code.js';
+import { jobOfRejects } from './replay.js';
+import { defaultLedger } from './run-job.js';
 import { describeRun, listed, tableOfRuns } from './runs-table.js';
+import { readSavedJob, type SavedJob } from './saved-job.js';
 import { watchSignals } from './signals.js';
 import type { Terminal } from './terminal.js';
 
@@ -26,10 +31,16 @@ export async function showRun(
   json: boolean,
   terminal: Terminal,
 ): Promise<number> {
-  return await withLedger(sink, terminal, async (ledger, signal) => {
-    const { record, checkpoint } = await find(ledger, name, signal);
+  const saved = readSavedJob(name);
+  if (saved === undefined && isFolder(name)) {
+    throw new ConfigError('no-such-run', `the folder ${name} holds no job.json of a run that was begun with a ledger`);
+  }
+  const run = saved?.run ?? name;
+  const address = saved !== undefined && !sink ? await ledgerOf(saved, join(name, 'job.json')) : sink;
+  return await withLedger(address, terminal, async (ledger, signal) => {
+    const { record, checkpoint } = await find(ledger, run, signal);
     const rejects: Reject[] = [];
-    for await (const reject of ledger.rejects(name, signal)) {
+    for await (const reject of ledger.rejects(run, signal)) {
       if (rejects.push(reject) === rejectsShown) break;
     }
     const shown = { ...listed(record), splits: splitsOf(checkpoint), columns: checkpoint.columns };
@@ -64,7 +75,7 @@ async function withLedger(
   terminal.redactor.learn({ address });
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(address)?.[1]?.toLowerCase() ?? '';
   const open = Object.hasOwn(ledgers, scheme) ? ledgers[scheme] : undefined;
-  const folder = statSync(address, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  const folder = isFolder(address);
   if (open === undefined && !folder) {
     const known = Object.keys(ledgers).map((name) => `${name}://`);
     throw new ConfigError(
@@ -80,6 +91,18 @@ async function withLedger(
   await using ledger = (await open())(address);
   await work(ledger, AbortSignal.any([interruption.drain, interruption.signal]));
   return exitCodes.complete;
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/** Where the account of a saved job's runs is kept. */
+async function ledgerOf(saved: SavedJob, title: string): Promise<string> {
+  const { sink, ledger = defaultLedger } = await jobOfRejects(saved, { run: saved.run }, title);
+  if (!(await sinks[sink.name]!()).keepsLedger) return resolve(saved.directory, ledger || defaultLedger);
+  const url = valueAt(sink.options, ['url']);
+  return typeof url === 'string' ? url : `${sink.name}://`;
 }
 
 function addressOf(sink: string | undefined, environment: Readonly<Record<string, string | undefined>>): string {

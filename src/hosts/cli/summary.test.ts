@@ -20,6 +20,13 @@ const report: Report = {
   batches: 2,
   retries: 1,
   workers: 8,
+  gate: {
+    workers: { start: 8, end: 8, least: 8, most: 8 },
+    batchBytes: 1_048_576,
+    changes: [],
+    leftOut: 0,
+    trials: 0,
+  },
   problems: [
     { name: 'overlap', message: 'pages 3 and 4 share records', incomplete: false, count: 2 },
     { name: 'total-drift', message: 'the total fell from 10 to 9', incomplete: true, count: 1 },
@@ -53,8 +60,18 @@ test('a run without a folder and without a moment to spare is summed up too', ()
     runDir: null,
     rejectsFile: null,
   } as const;
-  expect(summarize(bare).split('\n')[0]).toBe('Complete: 0 records (1.23 MB) in 0.00 s');
+  expect(summarize(bare).split('\n')[0]).toBe('Complete: no record was read');
   expect(summarize(bare)).not.toContain('folder');
+});
+
+test('what had been settled before is not counted among what this run did', () => {
+  const head = (more: Partial<Report>) => summarize({ ...report, status: 'complete', ...more }, true).split('\n')[0];
+  expect(head({ skipped: 10_000, written: 0, unchanged: 0, duplicate: 0, rejected: 0, bytes: 0 })).toBe(
+    'Complete: nothing was left to do',
+  );
+  expect(head({ skipped: 6_000, written: 3_000 })).toBe(
+    'Complete: 4,000 of 10,000 records (1.23 MB) in 0.80 s, 5,000 rows/s',
+  );
 });
 
 test('a run that failed before its first record has no account of zeros', () => {
@@ -92,6 +109,7 @@ test('a dry run shows columns, statements and notes', () => {
     ],
     sampled: 3,
     workers: 8,
+    maxWorkers: 64,
     statements: ['CREATE TABLE t (\n  id bigint\n)'],
     notes: ['the table does not exist yet'],
   };
@@ -99,7 +117,7 @@ test('a dry run shows columns, statements and notes', () => {
 
 from     file a.csv
 into     postgres t
-workers  8 at most
+workers  8 to begin with, 64 at most
 
 columns
   id         <- id

@@ -1,5 +1,6 @@
 import type { Report, RunStatus, Verified } from '../../contract/index.js';
 import type { DryRun } from '../../flow/options.js';
+import { describeChange } from '../../telemetry/gate-record.js';
 import { count, counted, duration, size } from './words.js';
 
 const heads: Readonly<Record<RunStatus, string>> = {
@@ -19,14 +20,14 @@ export function summarize(report: Report, resumed = false): string {
   if (report.status === 'failed' && report.read === 0) {
     return ['Failed before anything was written', ...parts, ...folder].join('\n');
   }
-  const perSecond = report.seconds > 0 ? `, ${count(report.read / report.seconds)} rows/s` : '';
   const lines = [
-    `${heads[report.status]}: ${counted(report.read, 'record')} (${size(report.bytes)}) in ${duration(report.seconds)}${perSecond}`,
+    `${heads[report.status]}: ${amount(report)}`,
     `  read ${count(report.read)} = written ${count(report.written)} + unchanged ${count(report.unchanged)}` +
       ` + duplicate ${count(report.duplicate)} + rejected ${count(report.rejected)} + skipped ${count(report.skipped)}`,
     ...(resumed ? [`  resumed  run ${report.run}: ${counted(report.skipped, 'record')} had been settled before`] : []),
     ...parts,
     `  with     ${counted(report.batches, 'batch', 'batches')}, at most ${count(report.workers)} at once, ${counted(report.retries, 'retry', 'retries')}`,
+    ...lastChanges(report),
     ...report.problems.map(
       (problem) =>
         `  problem  ${problem.name}${problem.count > 1 ? ` (${count(problem.count)} times)` : ''}: ${problem.message}`,
@@ -35,6 +36,16 @@ export function summarize(report: Report, resumed = false): string {
   if (report.verify !== undefined) lines.push(...describeVerified(report.verify));
   if (report.rejectsFile !== null) lines.push(`  rejects  ${report.rejectsFile}`);
   return [...lines, ...folder].join('\n');
+}
+
+/** How much, and how fast: what had been settled before took this run no time. */
+function amount({ status, read, skipped, bytes, seconds }: Report): string {
+  if (read === 0) return 'no record was read';
+  const now = read - skipped;
+  if (now === 0 && status.startsWith('complete')) return 'nothing was left to do';
+  const perSecond = seconds > 0 ? `, ${count(now / seconds)} rows/s` : '';
+  const all = skipped === 0 ? counted(read, 'record') : `${count(now)} of ${counted(read, 'record')}`;
+  return `${all} (${size(bytes)}) in ${duration(seconds)}${perSecond}`;
 }
 
 function describeVerified({ level, compared, missing, different, differences }: Verified): string[] {
@@ -58,7 +69,7 @@ export function describeDryRun(plan: DryRun): string {
     '',
     `from     ${plan.source}`,
     `into     ${plan.sink}`,
-    `workers  ${count(plan.workers)} at most`,
+    `workers  ${workersOf(plan)}`,
     '',
     'columns',
     ...plan.columns.map(({ column, from }) => `  ${column.padEnd(widest)}  <- ${from}`),
@@ -68,4 +79,16 @@ export function describeDryRun(plan: DryRun): string {
   ];
   if (plan.notes.length > 0) lines.push('', 'notes', ...plan.notes.map((note) => `  ${note}`));
   return lines.join('\n');
+}
+
+function workersOf({ workers, maxWorkers }: DryRun): string {
+  return workers === maxWorkers ? count(workers) : `${count(workers)} to begin with, ${count(maxWorkers)} at most`;
+}
+
+/** The last of what the gate changed; log.ndjson and report.json have it all. */
+function lastChanges({ gate }: Report): string[] {
+  const all = gate.changes.length + gate.leftOut;
+  const last = gate.changes.at(-1);
+  if (last === undefined) return [];
+  return [`  gate     ${describeChange(last)}${all > 1 ? ` (the last of ${counted(all, 'change')})` : ''}`];
 }

@@ -40,7 +40,7 @@ function judge(text: string, path: Path): { password: boolean; secret: boolean }
     .slice(1)
     .some((name) => sensitive.test(name) || (source && (isSecretName(name) || name === 'headers')));
   if (named && !/^(?:(?:basic|bearer|token)\b)?\s*$/i.test(literal)) return { password: false, secret: true };
-  const query = [...literal.matchAll(/[?&]([^&=\s]+)=([^&\s]+)/g)];
+  const query = [...literal.matchAll(/[?&;]([^&;=\s]+)=([^&;\s]+)/g)];
   if (query.some(([, name = '']) => sensitive.test(name) || isSecretName(name)))
     return { password: false, secret: true };
   const password = /^[a-z][a-z0-9+.-]*:\/\/[^:@/?#]*:[^@]+@/i.test(literal);

@@ -16,7 +16,7 @@ export function cellTextFor(column: TargetColumn): CellText {
   if (column.category === 'A') {
     const element = elementOf(column);
     const text = cellTextFor(element);
-    return (cell) => (Array.isArray(cell) ? arrayText(cell, element, text) : scalarText(cell, column));
+    return (cell) => (Array.isArray(cell) ? arrayText(cell, element, text) : loneText(cell, column));
   }
   if (integers.has(baseType)) {
     return (cell) => {
@@ -42,6 +42,16 @@ function integerText(text: string): string {
 
 function elementOf(column: TargetColumn): TargetColumn {
   return { ...column, baseType: column.baseType.replace(/^_/, ''), category: '' };
+}
+
+/** What is no array may still be an array's text. */
+function loneText(cell: Cell, column: TargetColumn): string | Refusal {
+  const text = scalarText(cell, column);
+  if (typeof text === 'string' || text.code !== 'nested-value') return text;
+  return {
+    ...text,
+    reason: `an object can't be written to column "${column.name}" of type ${column.type}: give an array, or pick one in it by a path`,
+  };
 }
 
 function scalarText(cell: Cell, column: TargetColumn): string | Refusal {

@@ -74,7 +74,7 @@ describe('classify', () => {
     ['ECONNRESET', 'retry'],
     ['ECONNREFUSED', 'retry'],
     ['EPIPE', 'retry'],
-    ['ETIMEDOUT', 'retry'],
+    ['ETIMEDOUT', 'throttled'],
     ['ENOTFOUND', 'retry'],
     ['EAI_AGAIN', 'retry'],
     ['EMFILE', 'throttled'],

@@ -74,7 +74,8 @@ const byCode: Readonly<Record<string, FailureClass>> = {
   ECONNREFUSED: 'retry',
   ECONNABORTED: 'retry',
   EPIPE: 'retry',
-  ETIMEDOUT: 'retry',
+  // A server, or a line to it, that has too much to do to answer in time.
+  ETIMEDOUT: 'throttled',
   EHOSTUNREACH: 'retry',
   ENETUNREACH: 'retry',
   ENETDOWN: 'retry',
@@ -89,7 +90,7 @@ const byCode: Readonly<Record<string, FailureClass>> = {
   ENFILE: 'throttled',
   EADDRNOTAVAIL: 'throttled',
   'connection-lost': 'retry',
-  'connect-timeout': 'retry',
+  'connect-timeout': 'throttled',
 };
 
 /**

@@ -117,7 +117,10 @@ class PostgresSink implements Sink {
       if (matched === undefined) {
         if (!this.#wish.create) throw await missingTable(client, this.#table, session);
         // Without a column there is nothing to make it of.
-        if (intake.columns.length === 0) return { columns: [], free: session.free, statements: [], notes };
+        if (intake.columns.length === 0) {
+          const unmade = `there is no table ${quoteName(this.#table)}, and without a record or a header there is nothing to make it of`;
+          return { columns: [], free: session.free, unmade, statements: [], notes };
+        }
         creation = await planCreation(client, this.#table, intake, this.#wish, session);
         matched = await rehearse(client, creation, () => this.#match(client, intake, session));
       }

@@ -422,7 +422,7 @@ function noRun(resume: RunRequest['resume']): undefined {
 function held({ run, holder, held_since, heartbeat }: RunRow): SinkError {
   return new SinkError(
     'job-held',
-    `this job is being run by ${holder} since ${held_since.toISOString()} (run ${run}, last heard of ${heartbeat.toISOString()}): wait for it, with --wait, or stop it`,
+    `this job is being run by ${holder} since ${held_since.toISOString()} (run ${run}, last heard of ${heartbeat.toISOString()})`,
   );
 }
 

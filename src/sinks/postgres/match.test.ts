@@ -118,6 +118,10 @@ describe.each(inject('postgresServers'))('on $name', ({ url }) => {
     expect(error.message).toContain('--columns city_id=cityId');
     expect(error.message).toContain('--ignore-extra');
     expect(error.message).toContain('ALTER TABLE "public"."t" ADD COLUMN "cityId" bigint, ADD COLUMN "lon" numeric');
+    const typo = await refusal(matched(db, intakeOf('city_id nam', { mapped: true })));
+    expect(typo.message).toContain('has no column "nam" (did you mean "name"?)');
+    expect(typo.message).toContain('Correct the mapping (--columns) where it names the column, or add columns');
+    expect(typo.message).not.toContain('Rename');
     const { target, notes } = await matched(db, { ...intake, ignoreExtra: true });
     expect(target.columns.map(({ name }) => name)).toEqual(['name']);
     expect(notes.join()).toContain('"cityId", "lon"');

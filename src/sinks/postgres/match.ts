@@ -143,10 +143,13 @@ function unknownFields(unknown: readonly string[], intake: Intake, table: Table)
   );
   const guess = guesses.find(({ near }) => near !== undefined);
   const rename = guess ? `--columns ${guess.near}=${guess.name},...` : '--columns column=field';
+  const remedy = intake.mapped
+    ? 'Correct the mapping (--columns) where it names the column'
+    : `Rename with ${rename}, drop such fields with --ignore-extra`;
   const additions = unknown.map((name) => `ADD COLUMN ${quoteIdentifier(name)} ${types[intake.columns.indexOf(name)]}`);
   return new SinkError(
     'unknown-field',
-    `${table.quotedName} has no column ${named.join(', ')}; it has ${list(namesOf(table))}. Rename with ${rename}, drop such fields with --ignore-extra, or add columns: ALTER TABLE ${table.quotedName} ${additions.join(', ')}`,
+    `${table.quotedName} has no column ${named.join(', ')}; it has ${list(namesOf(table))}. ${remedy}, or add columns: ALTER TABLE ${table.quotedName} ${additions.join(', ')}`,
   );
 }
 

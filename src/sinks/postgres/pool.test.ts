@@ -233,7 +233,7 @@ describe('a server that cannot be reached', () => {
     const url = `postgres://ann@127.0.0.1:${silent.port}/shop?sslmode=${sslmode}&connect_timeout=1`;
     const error = await failure(url);
     expect(error).toMatchObject({ code: 'connect-timeout' });
-    expect(classify(error)).toBe('retry');
+    expect(classify(error)).toBe('throttled');
     expect(explainConnect(error, parseAddress(url))).toMatchObject({ name: 'SinkError', code: 'connect-timeout' });
   });
 

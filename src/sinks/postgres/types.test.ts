@@ -211,6 +211,16 @@ describe.each(inject('postgresServers'))('$name', ({ url }) => {
     expect([written, rejects.map(({ code }) => code)]).toEqual([1, ['22P02', '22003']]);
   });
 
+  test('an object for an array is refused with advice that helps', async () => {
+    await database.client.query(`DROP TABLE IF EXISTS ${name}; CREATE TABLE ${name} (tags text[])`);
+    await using to = await writerTo(database, name, 'append');
+    const { rejects } = await to.writer.write(decodedBatch(['tags'], [[{ a: 1 }]]), testContext());
+    expect(rejects[0]).toMatchObject({
+      code: 'nested-value',
+      reason: 'an object can\'t be written to column "tags" of type text[]: give an array, or pick one in it by a path',
+    });
+  });
+
   const nested = ['nested-value', 'a "b"'];
   test.each<[string, unknown, string[]]>([
     ['text', { a: 1 }, nested],

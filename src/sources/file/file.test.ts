@@ -137,22 +137,33 @@ describe('file', () => {
   });
 
   test.each([
-    ['id;name\n1;a\n', 'semi.csv', ';'],
-    ['id\tname\n1\ta\n', 'tabs.csv', '\\t'],
-    ['id,name\n1,a\n', 'commas.tsv', ','],
-  ])('a header %j of %s, read as one field, is told from a file of one column', async (text, name, delimiter) => {
-    const path = await write(name, text);
-    const read = async (options: FileOptions) => {
-      const source = file(options);
-      const [split] = await collect(source.splits(readContext()));
-      return collect(source.read(split!, undefined, readContext()));
-    };
-    await expect(read({ path })).rejects.toMatchObject({
-      code: 'bad-header',
-      message: expect.stringContaining(`--delimiter '${delimiter}'`),
-    });
-    expect(await read({ path, delimiter: '!' })).toHaveLength(1);
-    expect(await read({ path, fields: ['whole'], header: true })).toHaveLength(1);
+    ['id;name\n1;a\n', 'semi.csv', undefined, ';'],
+    ['id\tname\n1\ta\n', 'tabs.csv', undefined, '\\t'],
+    ['id,name\n1,a\n', 'commas.tsv', undefined, ','],
+    ['id,name\n1,a\n', 'commas.csv', ';', ','],
+    ['id|name\n1|a\n', 'pipes.csv', '!', '|'],
+  ])(
+    'a header %j of %s, read by %o as one field, is told from a file of one column',
+    async (text, name, used, real) => {
+      const path = await write(name, text);
+      const read = async (options: FileOptions) => {
+        const source = file(options);
+        const [split] = await collect(source.splits(readContext()));
+        return collect(source.read(split!, undefined, readContext()));
+      };
+      await expect(read({ path, ...(used && { delimiter: used }) })).rejects.toMatchObject({
+        code: 'bad-header',
+        message: expect.stringContaining(`--delimiter '${real}'`),
+      });
+      const whole = { fields: ['whole'], header: true };
+      expect(await read({ path, ...(used && { delimiter: used }), ...whole })).toHaveLength(1);
+    },
+  );
+
+  test('a single field whose quoted name holds the delimiter itself is one field', async () => {
+    const source = file({ path: await write('quoted.csv', '"name, first"\n"a, b"\n') });
+    const [split] = await collect(source.splits(readContext()));
+    expect(await collect(source.read(split!, undefined, readContext()))).toHaveLength(1);
   });
 
   test.each<[FileOptions, RegExp]>([

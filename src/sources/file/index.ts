@@ -43,7 +43,7 @@ export function file(options: FileOptions): Source {
     const delimiter = dialect.delimiter ?? kind.delimiter;
     const bytes = await openBytes(split, gzip, pool, signal);
     const fields = await readCsvFields(bytes, { ...dialect, delimiter, split: split.id });
-    if (fields && !dialect.delimiter && !dialect.fields) checkDelimiter(split.id, fields);
+    if (fields && !dialect.fields) checkDelimiter(split.id, fields, delimiter);
     return fields;
   }
 
@@ -81,8 +81,7 @@ export function file(options: FileOptions): Source {
               problem: (problem) => context.problem(problem),
             });
       for await (const chunk of chunks) {
-        if (chunk.kind === 'csv' && !dialect.delimiter && !dialect.fields)
-          checkDelimiter(split.id, chunk.layout.fields);
+        if (chunk.kind === 'csv' && !dialect.fields) checkDelimiter(split.id, chunk.layout.fields, delimiter);
         yield recycled(chunk, pool);
         // What was decompressed ahead does not come from the file, whose reading ends by the signal itself.
         signal.throwIfAborted();
@@ -100,14 +99,19 @@ function checkNull(path: string, text: string | undefined, delimiter: string): v
   throw new ConfigError('bad-option', `file source: null: must not hold the delimiter, which is ${shown} in ${path}`);
 }
 
-/** One field whose name holds another common delimiter is a file read with the wrong one, and its table would be nonsense. */
-function checkDelimiter(path: string, fields: readonly string[]): void {
-  const other = fields.length === 1 ? /[;\t|,]/.exec(fields[0]!)?.[0] : undefined;
+/**
+ * One field whose name holds another common delimiter is a file read with the wrong one, whoever chose it, and its table
+ * would be nonsense.
+ */
+function checkDelimiter(path: string, fields: readonly string[], delimiter: string): void {
+  if (fields.length !== 1) return;
+  const name = fields[0]!;
+  const other = [';', '\t', '|', ','].find((mark) => mark !== delimiter && name.includes(mark));
   if (other === undefined) return;
-  const shown = other === '\t' ? '\\t' : other;
+  const [shown, used] = [other, delimiter].map((mark) => (mark === '\t' ? '\\t' : mark));
   throw new SourceError(
     'bad-header',
-    `${path}: the header is the one field ${JSON.stringify(fields[0])}: if "${shown}" stands between fields, give it as delimiter (--delimiter '${shown}'); else give the delimiter there is`,
+    `${path}: split at "${used}" the header is the one field ${JSON.stringify(name)}: if "${shown}" stands between fields, give it as delimiter (--delimiter '${shown}'); if it is one field, name it by "fields" in a job file, with "header: true"`,
   );
 }
 

@@ -1,8 +1,10 @@
 /** Words that make a name a secret's. Whole words only: `author`, `keyword` and `design` tell listings apart. */
 const secretWords =
-  /^(?:auth|authorization|token|jwt|secret|password|passwd|pwd|pass|passphrase|sig|signature|credentials?|cookie|apikey|accesskey)$/;
+  /^(?:auth|authorization|token|jwt|secret|password|passwd|pwd|pass|passphrase|sig|signature|hmac|bearer|credentials?|cookie|apikey|accesskey|j?sessionid|(?:php)?sessid)$/;
 /** Words before `key` that make it one; a bare `key` is one too, as Google's APIs have it. */
 const keyWords = /^(?:api|access|private|subscription|app|application|client|account|shared)$/;
+/** Names, when nothing stands beside them: `accountSid` and `session_year` tell listings apart. */
+const sessionNames = /^(?:session|sid)$/;
 /** Words before `token` with which it is a place in a listing. */
 const placeWords = /^(?:page|next|continuation|after|cursor|sync|resume|start|skip)$/;
 
@@ -16,9 +18,14 @@ export function isSecretName(name: string): boolean {
   return words.some((word, i) => {
     if (word === 'token') return !placeWords.test(words[i - 1] ?? '');
     if (word === 'key') return words.length === 1 || keyWords.test(words[i - 1] ?? '');
+    if (sessionNames.test(word) && words.length === 1) return true;
+    if (word === 'session') return words[i + 1] === 'id';
     return secretWords.test(word);
   });
 }
+
+/** Parameters within a path, as in `/cities;jsessionid=1A2B`. */
+const pathParameter = /;([^=;/]+)=[^;/]*/g;
 
 /** The address as it may be shown and stored: without user, password and the parameters that hold secrets. */
 export function publicAddress(address: URL): string {
@@ -26,6 +33,7 @@ export function publicAddress(address: URL): string {
   shown.username = '';
   shown.password = '';
   shown.hash = '';
+  shown.pathname = shown.pathname.replace(pathParameter, (whole, name: string) => (isSecretName(name) ? '' : whole));
   for (const name of new Set(shown.searchParams.keys())) if (isSecretName(name)) shown.searchParams.delete(name);
   return shown.href;
 }

@@ -7,6 +7,7 @@ import { type HttpOptions, http } from './index.js';
 const secretive = (url: string): HttpOptions[] => [
   { url: url.replace('http://', 'http://ann:S3CRET-a@') },
   { url: `${url}?api_key=S3CRET-b&country=CH` },
+  { url: `${url}?sessionid=S3CRET-s&country=CH` },
   { url, auth: { bearer: 'S3CRET-c' } },
   { url, auth: { basic: { user: 'ann', password: 'S3CRET-d' } } },
   { url, headers: { 'x-api-key': 'S3CRET-e', authorization: 'Token S3CRET-f' } },
@@ -87,6 +88,19 @@ test.each([
   ['client-secret', true],
   ['password', true],
   ['Authorization', true],
+  ['session', true],
+  ['session_id', true],
+  ['SessionId', true],
+  ['sessionid', true],
+  ['JSESSIONID', true],
+  ['PHPSESSID', true],
+  ['ASP.NET_SessionId', true],
+  ['sid', true],
+  ['auth', true],
+  ['sig', true],
+  ['session_year', false],
+  ['parliamentary-session', false],
+  ['accountSid', false],
   ['page_token', false],
   ['nextPageToken', false],
   ['author', false],
@@ -100,6 +114,9 @@ test.each([
 
 test('an address is shown without user, password and secrets, the rest as it was', () => {
   expect(publicAddress(new URL('https://u:p@api.test/a?b=1,2&token=x&c=%20#d'))).not.toMatch(/u:p|token|#d/);
+  expect(publicAddress(new URL('https://api.test/a;jsessionid=1A2B;v=1/b?sessionid=x&b=1'))).toBe(
+    'https://api.test/a;v=1/b?b=1',
+  );
   expect(publicAddress(new URL('https://api.test/a?b=1,2&c=%20'))).toBe('https://api.test/a?b=1,2&c=%20');
 });
 

@@ -1,12 +1,15 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Chunk, Defect, ReadContext, ResumePoint, Row, Source, Split } from '../../contract/index.js';
-import { messageOf, SluiceError, SourceError } from '../../errors.js';
+import { ConfigError, messageOf, SluiceError, SourceError } from '../../errors.js';
 import { sampledBytes } from './approximate-bytes.js';
 import { Grouping, maxRows } from './group.js';
 import { Readahead } from './readahead.js';
 
+/** An object of any type, an interface's or a class's too; but nothing that can be iterated: that would be several. */
+type RecordObject = object & { readonly [Symbol.iterator]?: never };
+
 /** One record, or several at once. */
-export type RowOrRows = Row | readonly Row[];
+export type RowOrRows = RecordObject | readonly RecordObject[];
 
 export interface IterableOptions {
   /** Names the records in the report and in rejects; part of the job's identity. Default `records`. */
@@ -21,12 +24,24 @@ const maxTurn = 20;
  * It is one split; a record's position is its number, and a resume passes over the records before it.
  * What is no object is a defect (`not-an-object`). An error the iterable throws ends the reading as SourceError
  * `iterable-failed`, with the error as its cause. An iterable that is left early gets `return()`.
+ * @throws ConfigError `bad-option` when it is given something else.
  */
-export function iterable(
-  records: Iterable<RowOrRows> | AsyncIterable<RowOrRows>,
+export function iterable<Item extends RowOrRows>(
+  records: Iterable<Item> | AsyncIterable<Item>,
   options: IterableOptions = {},
 ): Source {
-  const name = options.name ?? 'records';
+  if (!isIterable(records)) {
+    const uncalled = typeof records === 'function' ? ' (call the generator function)' : '';
+    throw new ConfigError(
+      'bad-option',
+      `iterable: expected an iterable or async iterable of records, such as an array or a generator, found ${kindOf(records)}${uncalled}`,
+    );
+  }
+  const { name = 'records', ...unknown } = options;
+  if (typeof name !== 'string' || name === '') throw new ConfigError('bad-option', 'iterable: name: expected a text');
+  for (const option of Object.keys(unknown)) {
+    throw new ConfigError('bad-option', `iterable: unknown option "${option}": there is only name`);
+  }
   return {
     name: 'iterable',
     identity: `iterable:${name}`,
@@ -59,6 +74,15 @@ export function iterable(
 
     async [Symbol.asyncDispose]() {},
   };
+}
+
+/** A text is one too, but of letters. */
+function isIterable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && (Symbol.iterator in value || Symbol.asyncIterator in value);
+}
+
+function kindOf(value: unknown): string {
+  return value === null || value === undefined ? String(value) : `a value of type ${typeof value}`;
 }
 
 async function* syncGroups(records: Iterable<unknown>): AsyncGenerator<readonly unknown[], void> {

@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, expectTypeOf, test } from 'vitest';
 import { collect } from '../../../test/collect.js';
 import { readContext } from '../../../test/read-context.js';
-import type { Chunk, ResumePoint, Row } from '../../contract/index.js';
+import type { Chunk, ResumePoint, Row, Source } from '../../contract/index.js';
 import { iterable, type RowOrRows } from './index.js';
 
 type Records = Iterable<RowOrRows> | AsyncIterable<RowOrRows>;
@@ -87,6 +87,55 @@ describe('iterable', () => {
     expect(await splits([numbered(3)])).toEqual([{ id: 'users' }]);
     expect(await splits(asynchronous(numbered(3)))).toEqual([{ id: 'users' }]);
     expect(iterable([], { name: 'users' }).identity).toBe('iterable:users');
+  });
+
+  test('takes records of an interface or a class, and refuses by their type what are no records', () => {
+    interface City {
+      readonly id: number;
+      readonly name: string;
+    }
+    class Person {
+      readonly #name: string;
+      constructor(name: string) {
+        this.#name = name;
+      }
+      get initial() {
+        return this.#name[0];
+      }
+    }
+    const cities: City[] = [{ id: 1, name: 'Aa' }];
+    const people = [new Person('Ada')];
+    const untyped: Record<string, unknown>[] = [{ id: 1 }];
+    expectTypeOf(iterable(cities)).toEqualTypeOf<Source>();
+    expect(iterable(new Set(people)).once).toBe(false);
+    expect(iterable(asynchronous([cities, cities])).once).toBe(true);
+    expect(iterable(asynchronous(untyped)).once).toBe(true);
+    expect(iterable([{ id: 1, name: 'a' }, { id: 2 }]).once).toBe(false);
+    // @ts-expect-error a number is no record
+    iterable([1]);
+    // @ts-expect-error nor a number in an array
+    iterable([[1]]);
+    // @ts-expect-error nor a pair
+    iterable(new Map([['id', 1]]));
+  });
+
+  test.each([
+    [5, 'found a value of type number'],
+    ['abc', 'found a value of type string'],
+    [undefined, 'found undefined'],
+    [{ id: 1 }, 'found a value of type object'],
+    [numbered, 'found a value of type function (call the generator function)'],
+  ])('says what is expected when it is given %j', (records, found) => {
+    // As a caller without types does.
+    const make = () => Reflect.apply(iterable, undefined, [records]);
+    expect(make).toThrow(
+      expect.objectContaining({ name: 'ConfigError', code: 'bad-option', message: expect.stringContaining(found) }),
+    );
+  });
+
+  test('refuses options it does not know', () => {
+    const make = () => Reflect.apply(iterable, undefined, [[], { nmae: 'users' }]);
+    expect(make).toThrow(expect.objectContaining({ code: 'bad-option', message: expect.stringContaining('"nmae"') }));
   });
 
   test('makes a defect of what is no object', async () => {

@@ -12,7 +12,7 @@ import type {
 import { ConfigError, SourceError } from '../../errors.js';
 import { Gathering } from './gather.js';
 import { type ReplayOptions, replayOptions } from './options.js';
-import { readRejects } from './read-rejects.js';
+import { bad, readRejects } from './read-rejects.js';
 
 export { type ReplayOptions, replayOptions } from './options.js';
 
@@ -22,7 +22,7 @@ export { type ReplayOptions, replayOptions } from './options.js';
  * (`skipped`), whichever file it stands in; one that is refused again keeps its split and row, and can be replayed again.
  * Needs a load whose sink keeps its own ledger. A reject that stands in a file twice is taken once, the first time.
  * @throws ConfigError `bad-option`. `splits` throws ConfigError `no-ledger`; `read` throws SourceError
- *   `bad-rejects-file`, `no-such-file`, `no-such-run`, `not-resumable`.
+ *   `bad-rejects-file`, `other-run`, `no-such-file`, `no-such-run`, `not-resumable`.
  */
 export function replay(options: ReplayOptions): Source {
   const parsed = replayOptions.safeParse(options);
@@ -52,7 +52,8 @@ export function replay(options: ReplayOptions): Source {
       if (path === undefined && !runs.some((record) => record.run === run))
         throw new SourceError('no-such-run', `the ledger has no run ${run}: see sluice runs`);
       const root = rootOf(run, runs);
-      const rejects = path === undefined ? ledger.rejects(run, context.signal) : readRejects(path, context.signal);
+      const rejects =
+        path === undefined ? ledger.rejects(run, context.signal) : filed(path, root, runs, ledger, context.signal);
       const settled = new Places();
       for await (const place of ledger.replayed(root, context.signal)) settled.add(place);
       const seen = new Places();
@@ -71,6 +72,32 @@ export function replay(options: ReplayOptions): Source {
 
     async [Symbol.asyncDispose]() {},
   };
+}
+
+/** Those of a file, each of which must be a reject of the run: else a file of another would pass for it. */
+async function* filed(
+  path: string,
+  root: string,
+  runs: readonly RunRecord[],
+  ledger: Ledger,
+  signal: AbortSignal,
+): AsyncGenerator<Reject> {
+  // Of a run that was pruned the ledger knows no rejects any more; then the lines have to be believed.
+  let known: Places | undefined;
+  if (runs.some(({ run }) => run === root)) {
+    known = new Places();
+    for await (const reject of ledger.rejects(root, signal)) known.add(reject);
+  }
+  for await (const reject of readRejects(path, signal)) {
+    const { run, place, split, row } = reject;
+    if (run !== undefined && rootOf(run, runs) !== root)
+      throw new SourceError(
+        'other-run',
+        `${place} is a reject of run ${run}, not of ${root}: replay that run with this file`,
+      );
+    if (known?.has(reject) === false) throw bad(place, `run ${root} has no reject in row ${row + 1} of ${split}`);
+    yield reject;
+  }
 }
 
 type ReplayLedger = Ledger & Required<Pick<Ledger, 'replayed'>>;

@@ -3,11 +3,19 @@ import type { CsvLayout, Reject, Row } from '../../contract/index.js';
 import { SourceError } from '../../errors.js';
 import { readNdjson } from '../../formats/ndjson.js';
 
+/** A reject as its line in a file has it. */
+export interface FiledReject extends Reject {
+  /** Whose reject it is; files of earlier versions do not say. */
+  readonly run?: string;
+  /** The file and the line, for messages. */
+  readonly place: string;
+}
+
 /**
  * The lines of a rejects file, blank ones left out.
  * @throws SourceError `no-such-file`, `bad-rejects-file` that names the line.
  */
-export async function* readRejects(path: string, signal: AbortSignal): AsyncGenerator<Reject, void, void> {
+export async function* readRejects(path: string, signal: AbortSignal): AsyncGenerator<FiledReject, void, void> {
   try {
     for await (const { span, records, defects } of readNdjson(createReadStream(path, { signal }), { split: path })) {
       for (const [i, record] of records.entries()) {
@@ -26,12 +34,14 @@ export async function* readRejects(path: string, signal: AbortSignal): AsyncGene
   }
 }
 
-function rejectOf(line: Row, place: string): Reject {
-  const { split, row, record, code, reason, csv } = line;
+function rejectOf(line: Row, place: string): FiledReject {
+  const { run, split, row, record, code, reason, csv } = line;
   if (typeof split !== 'string' || typeof row !== 'number' || !Number.isSafeInteger(row) || row < 1)
     throw bad(place, 'it has no "split", or no "row" from 1 up, by which the reject is known');
   if (csv !== undefined && !isLayout(csv)) throw bad(place, '"csv" does not say how the record is to be read');
   return {
+    ...(typeof run === 'string' && { run }),
+    place,
     split,
     row: row - 1,
     record,
@@ -55,7 +65,7 @@ function isLayout(value: unknown): value is CsvLayout {
   );
 }
 
-function bad(place: string, what: string): SourceError {
+export function bad(place: string, what: string): SourceError {
   return new SourceError(
     'bad-rejects-file',
     `${place}: ${what}. Change nothing but "record" when you mend a reject, and keep one JSON object a line`,

@@ -1,4 +1,4 @@
-import type { Limit } from '../contract/index.js';
+import type { Limit } from '../../src/contract/index.js';
 
 /** A limit for those who know the number. */
 export function fixed(batches: number): Limit {

@@ -1,0 +1,34 @@
+/**
+ * The constants of the adaptive gate. They were chosen by trying others on the curves of test/gate, and hold for times from a
+ * fraction of a millisecond to seconds a batch, for all of them count in rounds or as shares.
+ */
+export const tuning = {
+  /** A window of measurement lasts this many rounds (a round: as many batches as may be in flight), and so many milliseconds. */
+  rounds: 2,
+  windowTime: 200,
+  /**
+   * Standard errors, as shares of the rate, at which a window is sure enough: of the first reading, and of a trial whose verdict
+   * is not clear before.
+   */
+  firstError: 0.15,
+  error: 0.015,
+  /** What more must gain to be kept, and what less may cost. Between the two lies the knee. */
+  gain: 0.04,
+  loss: 0.02,
+  /** Factors: the first trial's, one after a trial that paid fully, and the usual one. */
+  firstStride: 1.5,
+  longStride: 2,
+  stride: 1.4,
+  /** Milliseconds from a trial to the next of the same move, at least: of more in flight, of the others; and at most. */
+  restMore: 1_200,
+  rest: 3_000,
+  longestRest: 10_000,
+  /** What the trials of one move may cost of all throughput: the more one has cost, the later is the next. */
+  cost: 0.01,
+  /** A change of the rate, with nothing changed by us, that is more than noise. */
+  shift: 0.2,
+  /** Milliseconds for which what was there before such a change is remembered. */
+  memory: 10_000,
+  /** Milliseconds for which a count that was turned away is not tried again: the first time, and at most. */
+  ceiling: { first: 10_000, longest: 60_000 },
+} as const;
