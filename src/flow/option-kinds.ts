@@ -32,6 +32,7 @@ const known: { readonly [Name in keyof Required<LoadOptions>]: Kind | undefined 
     fits: (value) => has(value, 'debug', 'info', 'warn'),
   },
   onBegin: callback(),
+  remaining: callback(),
   onWait: callback(),
   onProgress: callback(),
 };
