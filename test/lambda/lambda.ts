@@ -11,7 +11,7 @@ export type Invoked =
   /** Its process was killed: at its limit, or before as it was asked to be. */
   | { readonly kind: 'killed'; readonly atLimit: boolean };
 
-export interface InvokeOptions {
+interface InvokeOptions {
   /** Milliseconds. */
   readonly limit?: number;
   /** Kills the process after so many milliseconds, as if the machine were gone. */

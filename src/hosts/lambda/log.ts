@@ -11,7 +11,7 @@ export interface RunLog extends Log {
 }
 
 /** What the report does not know. */
-export interface Said {
+interface Said {
   /** Names the metrics' dimension: the job's name, else the function's. */
   readonly load: string;
   readonly requestId: string;
