@@ -24,6 +24,10 @@ const known: { readonly [Name in keyof Required<LoadOptions>]: Kind | undefined 
   run: text('a name'),
   verify: undefined,
   ledger: { expected: 'a ledger, such as fileLedger(folder)', fits: (value) => has(value, 'find', 'begin', 'finish') },
+  predicted: {
+    expected: 'a prediction: { rows, seconds, least, most, workers, at }',
+    fits: (value) => isObject(value) && 'seconds' in value,
+  },
   signal: { expected: 'an AbortSignal', fits: isSignal },
   drain: { expected: 'an AbortSignal', fits: isSignal },
   log: {
