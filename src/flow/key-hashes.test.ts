@@ -68,6 +68,7 @@ describe('KeyTable', () => {
     fc.assert(
       fc.property(steps, fc.constantFrom(1, 0x1000), (steps, spread) => {
         const table = new KeyTable();
+        table.release(table.hold({ low: new Uint32Array(0), high: new Uint32Array(0) }));
         const model = new Map<number, readonly number[]>();
         const hashes = (keys: readonly number[]): KeyHashes => ({
           low: Uint32Array.from(keys, (key) => key * spread),
@@ -79,12 +80,36 @@ describe('KeyTable', () => {
             if (holder === undefined) continue;
             table.release(holder);
             model.delete(holder);
-          } else model.set(table.hold(hashes(step)), step);
+          } else {
+            // Whoever wants a key that is held waits for it.
+            const free = step.filter((key) => ![...model.values()].flat().includes(key));
+            model.set(table.hold(hashes([...free, ...free])), free);
+          }
           const held = new Set([...model.values()].flat());
           for (let key = 0; key <= 40; key++) expect(table.holdsAny(hashes([key]))).toBe(held.has(key));
         }
       }),
     );
+  });
+
+  test('a batch without a single key holds nothing', () => {
+    const table = new KeyTable();
+    const none = { low: new Uint32Array(0), high: new Uint32Array(0) };
+    const one = { low: Uint32Array.of(7), high: Uint32Array.of(7) };
+    table.hold(none);
+    expect(table.holdsAny(one)).toBe(false);
+    expect(table.holdsAny(none)).toBe(false);
+  });
+
+  test('a key that repeats a hundred thousand times takes one slot', () => {
+    const table = new KeyTable();
+    const low = new Uint32Array(100_000).fill(7);
+    const holder = table.hold({ low, high: low });
+    // In one chain of so many slots each look would go through all of them: seconds for these.
+    for (let i = 0; i < 20_000; i++) table.holdsAny({ low: Uint32Array.of(7), high: Uint32Array.of(i) });
+    expect(table.holdsAny({ low: Uint32Array.of(7), high: Uint32Array.of(7) })).toBe(true);
+    table.release(holder);
+    expect(table.holdsAny({ low: Uint32Array.of(7), high: Uint32Array.of(7) })).toBe(false);
   });
 
   test('grows with what it holds', () => {

@@ -1,15 +1,18 @@
 import type { KeyHashes } from './key-hashes.js';
 
+/** Powers of two, so that a slot is found by a mask. */
+const leastSlots = 1024;
+
 /**
  * Which keys are held, and by whom: an open-addressing hash table over typed arrays, for a Set of as many numbers takes
  * several times their memory and time. What a holder gave back stays in its slot, unseen, until the table is made anew.
  */
 export class KeyTable {
   readonly #live = new Set<number>();
-  #low = new Uint32Array(0);
-  #high = new Uint32Array(0);
+  #low = new Uint32Array(leastSlots);
+  #high = new Uint32Array(leastSlots);
   /** 0 is an empty slot. */
-  #holder = new Uint32Array(0);
+  #holder = new Uint32Array(leastSlots);
   #used = 0;
   #last = 0;
 
@@ -19,7 +22,7 @@ export class KeyTable {
     return false;
   }
 
-  /** Adds keys, and names their holder, for `release`. */
+  /** Adds keys that nobody holds, and names their holder, for `release`. */
   hold({ low, high }: KeyHashes): number {
     this.#last = (this.#last + 1) >>> 0 || 1;
     this.#live.add(this.#last);
@@ -47,7 +50,14 @@ export class KeyTable {
   #put(low: number, high: number, holder: number): void {
     const mask = this.#holder.length - 1;
     let at = low & mask;
-    while (this.#holder[at] !== 0) at = (at + 1) & mask;
+    while (this.#holder[at] !== 0) {
+      // A key that repeats, or that was given back, takes no other slot: nobody holds it.
+      if (this.#low[at] === low && this.#high[at] === high) {
+        this.#holder[at] = holder;
+        return;
+      }
+      at = (at + 1) & mask;
+    }
     this.#low[at] = low;
     this.#high[at] = high;
     this.#holder[at] = holder;
@@ -60,7 +70,7 @@ export class KeyTable {
     const [low, high, holders] = [this.#low, this.#high, this.#holder];
     let live = 0;
     for (const holder of holders) if (holder !== 0 && this.#live.has(holder)) live++;
-    let slots = 1024;
+    let slots = leastSlots;
     while (slots < (live + more) * 2) slots *= 2;
     this.#low = new Uint32Array(slots);
     this.#high = new Uint32Array(slots);

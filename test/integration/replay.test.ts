@@ -420,6 +420,10 @@ describe('sluice replay', () => {
     expect(second.code).toBe(0);
     expect(reportOf(second)).toMatchObject({ read: 1, written: 1 });
     expect(await rows()).toEqual([{ id: 1, name: 'mended' }]);
+    const elsewhere = await run('replay', './r1', '--table', 'other', '--mode', 'upsert');
+    expect(reportOf(elsewhere)).toMatchObject({
+      error: { code: 'bad-usage', message: expect.stringContaining('--table') },
+    });
     const locked = await run('replay', './r1');
     if (password !== '') expect(locked.stderr).toContain('PGPASSWORD');
   });

@@ -27,6 +27,7 @@ export async function replayCommand(
   const options = await findRejects(run, flags.from);
   if (options.path !== undefined && settings.runDir !== undefined) refuseFolder(options.path, settings.runDir);
   const saved = sink === undefined && flags.job === undefined ? readSavedJob(run) : undefined;
+  if (saved !== undefined || flags.job !== undefined) refuseTarget(flags);
   const job = saved === undefined ? await jobOf(sink, flags) : await savedJob(saved, options, run, flags);
   return runJob({ ...job, source: { name: 'rejects', options } }, settings, terminal, {
     hint: ({ code }) =>
@@ -67,6 +68,17 @@ async function readReport(folder: string): Promise<{ run: string; source: string
     if (typeof run === 'string' && typeof source === 'string') return { run, source };
   }
   throw new ConfigError('no-report', `${path} is not the report of a run`);
+}
+
+/** A job says where to; flags that say it too would be passed over, and the rows land elsewhere. */
+function refuseTarget(flags: ReplayFlags): void {
+  const names = { table: '--table', mode: '--mode', key: '--key', columns: '--columns', ignoreExtra: '--ignore-extra' };
+  const given = Object.entries(names).filter(([name]) => flags[name as keyof typeof names] !== undefined);
+  if (given.length === 0) return;
+  throw new ConfigError(
+    'bad-usage',
+    `${given.map(([, flag]) => flag).join(' ')} would be passed over, for the job of the run says it: give SINK with these flags instead of the job`,
+  );
 }
 
 /** The job as the run's folder keeps it. Where its records came from, and how many of them, has no part in a replay. */

@@ -48,7 +48,11 @@ function parseHost(text: string): Address {
   const host = match?.[1] ?? match?.[2];
   const port = match?.[4] === undefined ? defaultPort : Number(match[4]);
   if (host === undefined || port < 1 || port > 65_535) {
-    throw new ConfigError('bad-address', `"${text}" is not a host and port of the cluster: ${example}`);
+    // What stands there may be a password whose host was forgotten.
+    throw new ConfigError(
+      'bad-address',
+      `what stands before the namespace is no host and port of the cluster: ${example}`,
+    );
   }
   return { host, port, ...(match?.[3] !== undefined && { tlsName: match[3] }) };
 }

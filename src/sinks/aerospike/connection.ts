@@ -144,6 +144,8 @@ export class Connection {
       this.#frames.read(chunk, (type, body) => {
         const exchange = this.#exchange;
         if (exchange === undefined) throw protocolFault('a message nobody has asked for');
+        // A node that sends nothing but these would be waited for without end.
+        if (body.length === 0) throw protocolFault('an empty message');
         if (type !== exchange.type) throw protocolFault(`a message of type ${type} instead of ${exchange.type}`);
         if (!exchange.take(body)) return;
         this.#exchange = undefined;

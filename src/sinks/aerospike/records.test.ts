@@ -126,7 +126,11 @@ describe('what a job says values are', () => {
   test.each<[AerospikeOptions['keyType'], Cell, string]>([
     ['integer', '5', '01' + '0000000000000005'],
     ['integer', '9007199254740993', '01' + '0020000000000001'],
-    ['integer', '+7', '01' + '0000000000000007'],
+    ['integer', '7', '01' + '0000000000000007'],
+    ['integer', '+7', 'not-an-integer'],
+    ['integer', '007', 'not-an-integer'],
+    ['integer', new LosslessNumber('7.0'), 'not-an-integer'],
+    ['auto', new LosslessNumber('7.0'), 'not-an-integer'],
     ['integer', 'x', 'not-an-integer'],
     ['string', 5, `03${hex('5')}`],
     ['string', new LosslessNumber('1.10'), `03${hex('1.10')}`],

@@ -16,6 +16,11 @@ interface Bin {
 }
 
 const largestGeneration = 65_535;
+/**
+ * Bytes. A server closes the connection on a message over 128 MiB (aerospike-server `proto.h`, PROTO_SIZE_MAX), and takes no
+ * record of a tenth of it; between the two its own answer tells.
+ */
+const largestRecord = 64 * 1024 * 1024;
 
 /** Turns rows of batches with the same columns into records, one at a time: first the key, then the rest behind it. */
 export class RowEncoder implements Operations {
@@ -76,6 +81,7 @@ export class RowEncoder implements Operations {
 
   /** Called by the message. */
   write(writer: Writer): number {
+    const start = writer.at;
     const cells = this.#cells;
     const bins = this.#bins;
     const { keepsNull } = this.#layout;
@@ -91,6 +97,10 @@ export class RowEncoder implements Operations {
     if (count === 0) {
       this.#column = '';
       throw new Unwritable('empty-record', 'has a value for none of the bins');
+    }
+    if (writer.at - start > largestRecord) {
+      this.#column = '';
+      throw new Unwritable('record-too-big', 'is larger than any server takes');
     }
     return count;
   }

@@ -26,7 +26,7 @@ export function writerOf(type: ValueType): WriteValue {
 
 /** How a cell is read as a key of this type. @throws Unwritable when it can be no such key. */
 export function keyReaderOf(type: KeyType): (cell: Cell) => KeyValue {
-  if (type === 'integer') return readInteger;
+  if (type === 'integer') return readIntegerKey;
   if (type === 'string') return (cell) => (typeof cell === 'string' ? cell : scalarText(cell, 'wrong-key-type'));
   return type === 'bytes' ? readBytes : readKey;
 }
@@ -45,19 +45,38 @@ function readKey(cell: Cell): KeyValue {
   if (typeof cell === 'string' || typeof cell === 'number' || typeof cell === 'bigint' || cell instanceof Uint8Array) {
     return cell;
   }
-  if (isLosslessNumber(cell)) return readInteger(cell);
+  if (isLosslessNumber(cell)) return readIntegerKey(cell);
   throw new Unwritable('wrong-key-type', `is ${kindOf(cell)}: a key is an integer, a text or bytes`);
+}
+
+/**
+ * Records of one key keep their order by the text of the key, so that an integer may be written in one way only: 007 and 7
+ * could overtake each other.
+ */
+function readIntegerKey(cell: Cell): number | bigint {
+  const key = readInteger(cell);
+  const text = isLosslessNumber(cell) ? cell.value : cell;
+  if (typeof text !== 'string' || text === String(key)) return key;
+  throw new Unwritable('not-an-integer', `is an integer in other digits than its own: write ${key}`);
 }
 
 function readInteger(value: Cell): number | bigint {
   if (typeof value === 'bigint') return value;
-  if (typeof value === 'number' && Number.isInteger(value)) return value;
+  if (typeof value === 'number' && Number.isInteger(value)) {
+    if (Math.abs(value) < 2 ** 63) return value;
+    throw new Unwritable('number-out-of-range', 'is a number too large for an integer of 64 bits');
+  }
   const digits = isLosslessNumber(value) ? value.value : value;
   if (typeof digits === 'string') {
     if (/^[+-]?\d{1,15}$/.test(digits)) return Number(digits);
     if (/^[+-]?\d+$/.test(digits)) return BigInt(digits.startsWith('+') ? digits.slice(1) : digits);
-    // 1.0 and 1e3 are whole numbers too.
-    if (isLosslessNumber(value) && Number.isSafeInteger(Number(digits))) return Number(digits);
+    // 1.0 and 1e3 are whole numbers too; one with a fraction beyond what a number holds is none.
+    if (
+      isLosslessNumber(value) &&
+      /^-?\d+(?:\.0*)?(?:[eE]\+?\d{1,2})?$/.test(digits) &&
+      Number.isSafeInteger(Number(digits))
+    )
+      return Number(digits);
   }
   throw new Unwritable('not-an-integer', `is ${kindOf(value)}, not an integer`);
 }

@@ -33,6 +33,8 @@ export interface Table {
   /** Unique indexes that ON CONFLICT can use (whole, of plain columns, checked at once), the primary key first. */
   readonly uniqueKeys: readonly (readonly string[])[];
   readonly primaryKey: readonly string[] | undefined;
+  /** Those of the unique keys whose indexes tell values apart just as `=` of the columns does. */
+  readonly plainKeys: readonly (readonly string[])[];
 }
 
 /** Who we are at the server and what it has left for us. */
@@ -85,7 +87,7 @@ export async function readTable(client: pg.Client, name: TableName): Promise<Tab
   const row = found.rows[0];
   if (row === undefined) return undefined;
   const columns = await client.query<ColumnRow>(columnQuery, [row.oid]);
-  const keys = await client.query<{ columns: string[]; primary: boolean }>(keyQuery, [row.oid]);
+  const keys = await client.query<{ columns: string[]; primary: boolean; plain: boolean }>(keyQuery, [row.oid]);
   return {
     schema: row.schema,
     name: row.name,
@@ -95,6 +97,7 @@ export async function readTable(client: pg.Client, name: TableName): Promise<Tab
     meddled: row.meddled,
     columns: columns.rows.map(toColumn),
     uniqueKeys: keys.rows.map((key) => key.columns),
+    plainKeys: keys.rows.filter((key) => key.plain).map((key) => key.columns),
     primaryKey: keys.rows.find((key) => key.primary)?.columns,
   };
 }
@@ -168,10 +171,13 @@ JOIN pg_catalog.pg_type t ON t.oid = b.type
 ORDER BY a.attnum`;
 
 const keyQuery = `
-SELECT array_agg(a.attname::text ORDER BY k.position) AS columns, i.indisprimary AS primary
+SELECT array_agg(a.attname::text ORDER BY k.position) AS columns, i.indisprimary AS primary,
+  bool_and(k.coll IN (0, a.attcollation) AND o.opcdefault) AS plain
 FROM pg_catalog.pg_index i
-CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
+CROSS JOIN LATERAL ROWS FROM (unnest(i.indkey::int2[]), unnest(i.indcollation::oid[]), unnest(i.indclass::oid[]))
+  WITH ORDINALITY AS k (attnum, coll, class, position)
 JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+JOIN pg_catalog.pg_opclass o ON o.oid = k.class
 WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indimmediate
   AND i.indpred IS NULL AND i.indexprs IS NULL AND k.position <= i.indnkeyatts
 GROUP BY i.indexrelid, i.indisprimary

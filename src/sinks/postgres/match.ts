@@ -35,7 +35,8 @@ export function match(intake: Intake, table: Table, wish: Wish, session: ServerS
       columns: columns.map(targetColumn),
       key,
       serverVersion: session.serverVersion,
-      mergeable: session.serverVersion >= 150_000 && !table.meddled,
+      mergeable:
+        session.serverVersion >= 150_000 && !table.meddled && table.plainKeys.some((plain) => isSame(plain, key)),
     },
     others: others.map(targetColumn),
     notes,
@@ -175,14 +176,17 @@ function resolveKey(table: Table, wish: Wish, notes: string[]): readonly string[
     notes.push(`the key is the primary key: ${list(table.primaryKey)}`);
     return table.primaryKey;
   }
-  const same = (other: readonly string[]) => other.length === key.length && key.every((name) => other.includes(name));
-  if (!table.uniqueKeys.some(same)) {
+  if (!table.uniqueKeys.some((unique) => isSame(unique, key))) {
     throw new SinkError(
       'no-unique-index',
       `mode ${mode} needs a unique index of ${table.quotedName} on exactly ${list(key)} (whole, of plain columns, not deferrable); make one: CREATE UNIQUE INDEX ON ${table.quotedName} (${list(key)})`,
     );
   }
   return key;
+}
+
+function isSame(columns: readonly string[], key: readonly string[]): boolean {
+  return columns.length === key.length && key.every((name) => columns.includes(name));
 }
 
 /** Columns that must be given and are not. */

@@ -155,6 +155,47 @@ describe.each(servers)('$name, $merge', ({ url, mergeable }) => {
     ]);
   });
 
+  test('rows are told apart as the unique index does it, also where the column compares in another way', async () => {
+    await database.client.query(
+      `CREATE COLLATION IF NOT EXISTS blind (provider = icu, locale = 'und-u-ks-level2', deterministic = false)`,
+    );
+    await using to = await writerTo(database, await table('k text COLLATE blind, v int'), 'upsert', ['k']);
+    await database.client.query(`CREATE UNIQUE INDEX ON t (k COLLATE "C")`);
+    await database.client.query(`INSERT INTO t VALUES ('A', 1), ('a', 2), ('b', 3)`);
+    await using fresh = await writerTo(database, 't', 'upsert', ['k']);
+    const rows = [
+      ['a', 20],
+      ['b', 3],
+    ];
+    await fresh.writer.write(decodedBatch(['k', 'v'], rows), testContext());
+    expect(await rowsOf('SELECT v FROM t ORDER BY k COLLATE "C"')).toEqual([[1], [20], [3]]);
+    expect(to.target.mergeable).toBe(false);
+  });
+
+  test('writers that take the same rows in different orders all come to their end', async () => {
+    await using one = await writerTo(database, await table('id int primary key, note text'), 'upsert', ['id']);
+    await using two = await writerTo(database, 't', 'upsert', ['id']);
+    await database.client.query("INSERT INTO t SELECT n, 'old' FROM generate_series(0, 3000) AS n");
+    const rows = (note: string, step: number) =>
+      decodedBatch(
+        ['id', 'note'],
+        Array.from({ length: 3_001 }, (_, n) => [(n * step) % 3_001, note]),
+      );
+    for (let round = 0; round < 5; round++) {
+      const writes = [one, two].map(async ({ writer }, side) => {
+        const batch = rows(`${side} ${round}`, side === 0 ? 1 : 2_999);
+        for (let attempt = 0; ; attempt++) {
+          try {
+            return await writer.write(batch, testContext());
+          } catch (error) {
+            if (attempt === 3 || classify(error) !== 'retry') throw error;
+          }
+        }
+      });
+      expect(await Promise.all(writes)).toMatchObject([{ duplicate: 0 }, { duplicate: 0 }]);
+    }
+  });
+
   test('a row that violates another unique constraint fails the batch, to be divided', async () => {
     await using to = await writerTo(database, await table('id int primary key, code int UNIQUE'), 'upsert', ['id']);
     await database.client.query('INSERT INTO t VALUES (1, 10)');

@@ -35,6 +35,8 @@ export interface Writer {
 /** The fence needs to see what is committed when it looks, so the session's own default must not stand. */
 const begin = sql('BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE');
 const currentXid = sql('SELECT pg_current_xact_id()::text');
+/** SQLSTATE deadlock_detected. */
+const deadlock = '40P01';
 /** SQLSTATE of a COPY line that is not what its format says. */
 const badCopyFormat = '22P04';
 
@@ -49,6 +51,7 @@ interface Parts {
 export function createWriter(parts: Parts): Writer {
   const encoders = new WeakMap<readonly string[], Encoder>();
   const judge = createJudge(parts.target);
+  const manner = { inKeyOrder: false };
   return {
     async write(batch, context) {
       let encoder = encoders.get(batch.columns);
@@ -56,9 +59,15 @@ export function createWriter(parts: Parts): Writer {
         encoder = createEncoder(batch.columns, parts.target);
         encoders.set(batch.columns, encoder);
       }
-      return await new BatchWrite(batch, context, encoder, judge, parts).run();
+      return await new BatchWrite(batch, context, encoder, judge, parts, manner).run();
     },
   };
+}
+
+/** What the batches of a load learn from one another. */
+interface Manner {
+  /** Rows are locked in the order of their keys: not by MERGE, which takes them as a join gives them. */
+  inKeyOrder: boolean;
 }
 
 /** One COPY of a batch. */
@@ -80,6 +89,7 @@ class BatchWrite {
   readonly #encoder: Encoder;
   readonly #judge: Judge;
   readonly #parts: Parts;
+  readonly #manner: Manner;
   readonly #rejects: Map<number, Refusal>;
   #asBytes: boolean;
   /** Rows were sent that could only be inserted with columns they lack. */
@@ -89,12 +99,13 @@ class BatchWrite {
   /** MERGE would not do: it met a key that was not there when it looked, or somebody meddles with the table. */
   #onConflict = false;
 
-  constructor(batch: Batch, context: Context, encoder: Encoder, judge: Judge, parts: Parts) {
+  constructor(batch: Batch, context: Context, encoder: Encoder, judge: Judge, parts: Parts, manner: Manner) {
     this.#batch = batch;
     this.#context = context;
     this.#encoder = encoder;
     this.#judge = judge;
     this.#parts = parts;
+    this.#manner = manner;
     this.#rejects = new Map(batch.refused);
     this.#asBytes = batch.csv !== undefined;
   }
@@ -162,7 +173,7 @@ class BatchWrite {
     const needed = merges ? lacking(columns, target) : [];
     const known = this.#knownOnly && needed.length > 0;
     this.#sentLacking ||= needed.length > 0;
-    const commanded = target.mode === 'upsert' && target.mergeable && !known && !this.#onConflict;
+    const commanded = this.#byMerge && !known;
     const after = merges
       ? [commanded ? askKeys(table, target) : (known ? mergeKnown : merge)(table, columns, target)]
       : [];
@@ -193,6 +204,11 @@ class BatchWrite {
       const copied = { relation: merges ? staging : relationName(target), payload, columns };
       throw new RowsRefused(error, inCopy ? copied : undefined);
     }
+  }
+
+  get #byMerge(): boolean {
+    const { mode, mergeable } = this.#parts.target;
+    return mode === 'upsert' && mergeable && !this.#onConflict && !this.#manner.inKeyOrder;
   }
 
   /** By MERGE, which is told what the staged keys are like. */
@@ -249,17 +265,20 @@ class BatchWrite {
       return true;
     }
     if (error instanceof Unaccounted) return this.#parse();
-    if (!(error instanceof RowsRefused) || !isDataError(error.cause)) return false;
+    if (!(error instanceof RowsRefused)) return false;
+    if (this.#byMerge && (error.cause.code === '23505' || error.cause.code === deadlock)) {
+      this.#onConflict = true;
+      // Somebody else writes these rows in another order: from now on all batches lock them in the order of their keys.
+      if (error.cause.code === deadlock) this.#manner.inKeyOrder = true;
+      return true;
+    }
+    if (!isDataError(error.cause)) return false;
     const { code } = error.cause;
     if (code === '23502' && this.#sentLacking && !this.#knownOnly) {
       this.#knownOnly = true;
       return true;
     }
     const ask = (statements: readonly Statement[]) => session.ask(statements);
-    if (code === '23505' && this.#parts.target.mergeable && !this.#onConflict) {
-      this.#onConflict = true;
-      return true;
-    }
     const condemned = await this.#judge.condemn(this.#batch, this.#encoder, this.#rejects, code, ask);
     return condemned > 0 || (code === badCopyFormat && this.#parse());
   }

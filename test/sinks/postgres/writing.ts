@@ -120,8 +120,9 @@ async function targetOf(client: pg.Client, table: string, mode: Mode, key: reado
   );
   const { schema, name } = named.rows[0];
   const serverVersion: number = version.rows[0].version;
-  const meddled = (await readTable(client, parseTableName(table)))?.meddled ?? true;
-  const mergeable = serverVersion >= 150_000 && !meddled;
+  const read = await readTable(client, parseTableName(table));
+  const plain = read?.plainKeys.some((columns) => columns.join() === key.join()) ?? false;
+  const mergeable = serverVersion >= 150_000 && read?.meddled === false && plain;
   return { quotedName: `${schema}.${name}`, mode, columns, key, serverVersion, mergeable };
 }
 
