@@ -15,7 +15,7 @@ import type {
   Verified,
   WriteResult,
 } from '../contract/index.js';
-import { ConfigError, messageOf, SluiceError } from '../errors.js';
+import { ConfigError, InDoubt, messageOf, SluiceError } from '../errors.js';
 import { AdaptiveGate } from '../gate/adaptive.js';
 import { Limiter, type Permit } from '../gate/limiter.js';
 import { mayBeAlive, thisHolder } from '../ledger/holder.js';
@@ -28,6 +28,7 @@ import { type Arrival, Batcher } from './batcher.js';
 import { begin } from './begin.js';
 import { ByteChannel } from './channel.js';
 import { Coverage } from './coverage.js';
+import { Deadline } from './deadline.js';
 import { dispatch } from './dispatch.js';
 import { gateOptions, throttleReason, type Workers, workersFor } from './gate.js';
 import { startHeart } from './heartbeat.js';
@@ -42,7 +43,7 @@ import { release } from './release.js';
 import { reportOf, writeReport } from './report.js';
 import { refuseChanged, unsettled } from './resume.js';
 import { newRunName } from './run-name.js';
-import { Stop } from './stop.js';
+import { outOfTime, Stop } from './stop.js';
 import { Verification, verifyFault } from './verify.js';
 import { writeBatch } from './writer.js';
 
@@ -61,8 +62,8 @@ const heartbeatEvery = 5_000;
 
 /**
  * Moves all records of `source` into `sink`; both are disposed at the end, whatever happened.
- * Resolves when every record is accounted for (`complete`, `complete-with-rejects`), or when `drain` asked it to stop
- * (`interrupted`).
+ * Resolves when every record is accounted for (`complete`, `complete-with-rejects`), or when `drain` asked it to stop or its
+ * time was over (`interrupted`).
  * @throws ConfigError when an option is wrong: nothing was read, and there is no report.
  * @throws LoadError in every other case, with the report, whose status is `failed`, `too-many-rejects`, `incomplete` (the
  * source could not be proven to have been read whole), or `interrupted` (by `signal`). Its code is that of the error that
@@ -117,6 +118,7 @@ class Run {
   #mute = false;
   /** Reading was ended before the source had. */
   #cutShort = false;
+  readonly #deadline: Deadline | undefined;
   readonly #verification: Verification | undefined;
   #verified: Verified | undefined;
   #readAgain: () => AsyncIterable<Arrival> = noArrivals;
@@ -126,6 +128,7 @@ class Run {
     this.#settings = settings;
     this.#verification = Verification.of(options.verify ?? 'none', options.source, options.sink);
     this.#stop = new Stop(options.signal, options.drain);
+    if (options.remaining !== undefined) this.#deadline = new Deadline(options.remaining, this.#stop);
     const workers = workersFor(settings);
     this.#gateRecord = new GateRecord(workers.start, this.#startedAtMs);
     this.#gate = new AdaptiveGate(gateOptions(settings, workers, options.sink.traits, noEvent));
@@ -195,6 +198,7 @@ class Run {
 
   /** What fails here can't undo what was committed: it is a problem of the report. */
   async #close(): Promise<void> {
+    this.#deadline?.[Symbol.dispose]();
     this.#stop.endReading();
     const { source, sink } = this.#options;
     for (const error of await release(this.#arrivals, source, sink)) {
@@ -231,10 +235,10 @@ class Run {
       try {
         await this.#verification?.begin(this.#context);
         await this.#pump(prepared);
-        if (this.#stop.cause === undefined) this.#reconcile();
-        if (this.#stop.cause === undefined && !this.#cutShort) await this.#verify(prepared);
+        if (this.#stop.cause === undefined && !this.#stop.cutOff) this.#reconcile();
+        if (this.#stop.cause === undefined && !this.#stop.cutOff && !this.#cutShort) await this.#verify(prepared);
       } catch (error) {
-        this.#stop.halt(error, grace);
+        this.#fail(error);
       }
     }
     await this.#ledger?.finish(this.#status(), this.#context, this.#coverage.settled);
@@ -287,7 +291,9 @@ class Run {
       onWait?.(message);
     };
     const waiting = { wait, until: this.#stop.reading, tell };
+    const start = performance.now();
     const checkpoint = await begin(this.#ledger, request, waiting, this.#stop.writing);
+    this.#deadline?.took(performance.now() - start);
     if (checkpoint === undefined) return false;
     this.#context = { ...this.#context, run: checkpoint.run, epoch: checkpoint.epoch };
     this.#before = progressOf(checkpoint.spans);
@@ -373,10 +379,16 @@ class Run {
       traits.rewrites && key && key.length > 0 ? new KeyOrder(key) : undefined,
       this.#stop.dispatching,
       (batch, permit) => this.#write(batch, permit),
-      (error) => this.#stop.halt(error, grace),
+      (error) => this.#fail(error),
     );
     await fed;
     this.#context.log.info({ cuts: batcher.cuts }, 'batches were cut');
+  }
+
+  #fail(error: unknown): void {
+    // What became of a batch that was given up while it was committed, the ledger tells whoever goes on.
+    const left = this.#stop.gaveUp && error instanceof InDoubt && this.#ledger !== undefined;
+    this.#stop.halt(left ? outOfTime : error, grace);
   }
 
   async #feed(arrivals: AsyncIterable<Arrival>, channel: ByteChannel<Arrival>): Promise<void> {
@@ -410,6 +422,7 @@ class Run {
 
   async #write(batch: Batch, permit: Pick<Permit, 'setBack'>): Promise<void> {
     const start = performance.now();
+    using _timed = this.#deadline?.batch();
     await writeBatch(this.#options.sink, batch, this.#context, backoff, {
       settled: (part, result) => this.#settled(part, result),
       retried: (error, attempt, throttled) => {
@@ -504,7 +517,7 @@ class Run {
     if (this.#options.signal?.aborted && cause !== undefined) return 'interrupted';
     if (cause instanceof TooManyRejects) return 'too-many-rejects';
     if (cause !== undefined) return 'failed';
-    if (this.#cutShort) return 'interrupted';
+    if (this.#cutShort || this.#stop.cutOff) return 'interrupted';
     if (this.#tally.problems.some((problem) => problem.incomplete)) return 'incomplete';
     return this.#tally.rejectedInAll > 0 ? 'complete-with-rejects' : 'complete';
   }

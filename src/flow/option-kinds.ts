@@ -22,6 +22,7 @@ const known: { readonly [Name in keyof Required<LoadOptions>]: Kind | undefined 
   force: boolean(),
   wait: boolean(),
   run: text('a name'),
+  predicted: { expected: 'what sluice plan expected', fits: (value) => has(value) },
   verify: undefined,
   ledger: { expected: 'a ledger, such as fileLedger(folder)', fits: (value) => has(value, 'find', 'begin', 'finish') },
   predicted: {
@@ -35,6 +36,7 @@ const known: { readonly [Name in keyof Required<LoadOptions>]: Kind | undefined 
     fits: (value) => has(value, 'debug', 'info', 'warn'),
   },
   onBegin: callback(),
+  remaining: callback(),
   onWait: callback(),
   onProgress: callback(),
 };

@@ -57,6 +57,11 @@ export interface LoadOptions {
   readonly signal?: AbortSignal;
   /** Stops reading, finishes what was read, and ends as `interrupted`. */
   readonly drain?: AbortSignal;
+  /**
+   * Milliseconds until the process is ended from outside, asked again and again. The load stops taking work early enough, by
+   * the times its batches and commits take, and ends as `interrupted` before none are left. Default: no end.
+   */
+  readonly remaining?: () => number;
   readonly log?: Log;
   /** Called once the ledger has begun the run or gone on with it, before anything is written. Not without a ledger. */
   readonly onBegin?: (begun: { readonly run: string; readonly resumed: boolean }) => void;

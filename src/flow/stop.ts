@@ -1,5 +1,8 @@
 import { setMaxListeners } from 'node:events';
-import { InDoubt } from '../errors.js';
+import { InDoubt, SluiceError } from '../errors.js';
+
+/** What a wait ends with that was cut off for want of time: no failure. */
+export const outOfTime = new SluiceError('out-of-time', 'the time this load was given is over');
 
 /** The ways a run is stopped before its end, from the gentlest to the hardest. */
 export class Stop {
@@ -11,6 +14,7 @@ export class Stop {
   readonly #drain: AbortSignal | undefined;
   #cause: unknown;
   #graceOver: NodeJS.Timeout | undefined;
+  #cutOff = false;
 
   /** `signal` abandons everything; `drain` ends the reading. */
   constructor(signal: AbortSignal | undefined, drain: AbortSignal | undefined) {
@@ -45,12 +49,38 @@ export class Stop {
     return this.#cause;
   }
 
+  /** Whether something was left undone for want of time. */
+  get cutOff(): boolean {
+    return this.#cutOff;
+  }
+  /** Whether batches in flight were given up for want of time. */
+  get gaveUp(): boolean {
+    return this.writing.reason === outOfTime;
+  }
+
   readonly endReading = (): void => {
     this.#reading.abort(new Error('reading was ended'));
   };
 
+  /** For want of time: starts nothing new. What was read and not sent is left to whoever goes on. */
+  endDispatching(): void {
+    this.endReading();
+    this.#dispatching.abort(outOfTime);
+  }
+
+  /** For want of time: gives up what is in flight, which rolls back. */
+  giveUp(): void {
+    this.endDispatching();
+    this.#writing.abort(outOfTime);
+  }
+
   /** Starts nothing new; what is in flight may end, within `grace` milliseconds. */
   halt(cause: unknown, grace: number): void {
+    // What fails once everything was given up, fails because of that; unless rows may have landed without an account.
+    if (cause === outOfTime || (this.gaveUp && !(cause instanceof InDoubt))) {
+      this.#cutOff = true;
+      return;
+    }
     // What may have landed and is not accounted for outweighs why it was stopped.
     if (this.#cause !== undefined && !(cause instanceof InDoubt)) return;
     this.#cause = cause;

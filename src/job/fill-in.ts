@@ -1,4 +1,4 @@
-import { type Environment, interpolate } from './interpolate.js';
+import { type Environment, interpolate, variablesOf } from './interpolate.js';
 import type { JobProblem } from './problems.js';
 import type { Path } from './shape.js';
 
@@ -31,6 +31,13 @@ export function fillIn(written: unknown, environment: Environment): FilledIn {
   }
 
   return { value: read(written, []), problems, fromEnvironment: (path) => changed.has(id(path)) };
+}
+
+/** Names of the variables in all texts of a job. */
+export function variablesIn(written: unknown): string[] {
+  if (typeof written === 'string') return variablesOf(written);
+  if (typeof written !== 'object' || written === null) return [];
+  return Object.values(written).flatMap(variablesIn);
 }
 
 function id(path: Path): string {

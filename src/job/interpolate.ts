@@ -35,3 +35,8 @@ export function interpolate(text: string, environment: Environment): Interpolate
   });
   return { text: result, problems, changed };
 }
+
+/** Names of the variables in a text. */
+export function variablesOf(text: string): string[] {
+  return [...text.matchAll(reference)].flatMap(([, name]) => (name === undefined ? [] : [name]));
+}

@@ -1,15 +1,23 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 
+/**
+ * What tells machines apart. Sandboxes of AWS Lambda share their names and the numbers of their processes; each has a log
+ * stream of its own (docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html).
+ */
+function host(): string {
+  return process.env.AWS_LAMBDA_LOG_STREAM_NAME ?? hostname();
+}
+
 /** This process, so that another on the same host can see whether it still lives, and what in it holds. */
 export function thisHolder(what: string): string {
-  return `${hostname()} ${process.pid} ${look(process.pid)?.start ?? '-'} ${what}`;
+  return `${host()} ${process.pid} ${look(process.pid)?.start ?? '-'} ${what}`;
 }
 
 /** False when the holder was a process of this host that is certainly gone. Of other hosts, and other containers, nothing is known. */
 export function mayBeAlive(holder: string): boolean {
-  const [host, pid, start = '-'] = holder.split(' ');
-  if (host !== hostname() || !/^\d+$/.test(pid ?? '')) return true;
+  const [where, pid, start = '-'] = holder.split(' ');
+  if (where !== host() || !/^\d+$/.test(pid ?? '')) return true;
   if (start !== '-' && start.split('/')[1] !== numbering()) return true;
   try {
     process.kill(Number(pid), 0);
