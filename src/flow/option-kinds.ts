@@ -25,10 +25,6 @@ const known: { readonly [Name in keyof Required<LoadOptions>]: Kind | undefined 
   predicted: { expected: 'what sluice plan expected', fits: (value) => has(value) },
   verify: undefined,
   ledger: { expected: 'a ledger, such as fileLedger(folder)', fits: (value) => has(value, 'find', 'begin', 'finish') },
-  predicted: {
-    expected: 'a prediction: { rows, seconds, least, most, workers, at }',
-    fits: (value) => isObject(value) && 'seconds' in value,
-  },
   signal: { expected: 'an AbortSignal', fits: isSignal },
   drain: { expected: 'an AbortSignal', fits: isSignal },
   log: {
