@@ -5,8 +5,10 @@ import { type Invoked, type Sandbox, startSandbox } from './lambda.js';
 import { type RowsApi, startRowsApi } from './rows-api.js';
 import { execute } from './state-machine.js';
 
-const rows = Number(process.env.SLUICE_LAMBDA_ROWS ?? 150_000);
+const rows = Number(process.env.SLUICE_LAMBDA_ROWS ?? 100_000);
 const limit = Number(process.env.SLUICE_LAMBDA_LIMIT ?? 3_000);
+/** Milliseconds an answer of the API takes: with eight requests at once, reading alone lasts 4 s. */
+const delay = Math.ceil((4_000 * 8 * 1_000) / rows);
 const patience = 30_000 + rows / 5;
 
 function jobFor(api: RowsApi, database: ScratchDatabase, sink: object): string {
@@ -54,13 +56,13 @@ const whole = { rows, ids: rows, last: rows, wrong: 0 };
 describe('a load longer than an invocation', () => {
   test('is complete and exact through many, none killed at its limit', { timeout: patience }, async () => {
     await using database = await scratchDatabase();
-    await using api = await startRowsApi(rows, 80);
+    await using api = await startRowsApi(rows, delay);
     await database.client.query(table);
     await using sandbox = await startSandbox({ JOB: jobFor(api, database, { mode: 'append' }) });
     const all = await untilComplete(sandbox, () => ({ limit }));
     expect(await exact(database)).toEqual(whole);
     expect(all.filter(({ kind }) => kind === 'killed')).toEqual([]);
-    expect(all.length).toBeGreaterThan(2);
+    expect(all.length).toBeGreaterThan(1);
     expect(sandbox.starts).toBe(1);
     const { rows: runs } = await database.client.query('SELECT run, status FROM sluice.run');
     expect(runs).toEqual([{ run: 'nightly', status: 'complete' }]);
@@ -72,7 +74,7 @@ describe('a load longer than an invocation', () => {
 
   test('is exact although invocations are killed at random', { timeout: patience }, async () => {
     await using database = await scratchDatabase();
-    await using api = await startRowsApi(rows, 80);
+    await using api = await startRowsApi(rows, delay);
     await database.client.query(table);
     await using sandbox = await startSandbox({ JOB: jobFor(api, database, { mode: 'append' }) });
     const all = await untilComplete(sandbox, (invocation) =>
