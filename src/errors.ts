@@ -44,6 +44,21 @@ export class InDoubt extends SluiceError {
   override readonly name = 'InDoubt';
 }
 
+/** An error and what caused it, outermost first. */
+export function* causesOf(error: unknown): Generator<Error> {
+  const seen = new Set<Error>();
+  for (let link = error; link instanceof Error && !seen.has(link); link = link.cause) {
+    seen.add(link);
+    yield link;
+  }
+}
+
+/** The first code (SQLSTATE, errno, one of ours) that an error bears, itself or as its cause. */
+export function codeOf(error: unknown): string | undefined {
+  for (const link of causesOf(error)) if ('code' in link && typeof link.code === 'string') return link.code;
+  return undefined;
+}
+
 /** What a person is told of anything that was thrown. Node.js leaves the message of some errors empty, such as that of a connection refused on every address of a host. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

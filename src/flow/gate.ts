@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { GateEvent, SinkTraits } from '../contract/index.js';
-import { messageOf } from '../errors.js';
+import { causesOf, messageOf } from '../errors.js';
 import type { AdaptiveOptions } from '../gate/adaptive.js';
 import type { Settings } from './options.js';
 
@@ -53,10 +53,8 @@ export function gateOptions(
 
 /** What the target said when it turned a batch away, by the innermost error that bears a code: `53300 sorry, too many clients`. */
 export function throttleReason(error: unknown): string {
-  const seen = new Set<unknown>();
   let reason = messageOf(error);
-  for (let link = error; link instanceof Error && !seen.has(link); link = link.cause) {
-    seen.add(link);
+  for (const link of causesOf(error)) {
     if ('code' in link && typeof link.code === 'string') reason = `${link.code} ${messageOf(link)}`;
   }
   return reason.slice(0, 200);

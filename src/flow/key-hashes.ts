@@ -1,4 +1,4 @@
-import type { Cell, CsvLayout } from '../contract/index.js';
+import type { Cell } from '../contract/index.js';
 import { parseCsvRecord } from '../formats/csv-record.js';
 import type { PlainFields, SlicedBatch } from './batch.js';
 
@@ -48,17 +48,13 @@ function* hashFields(plain: readonly PlainFields[], rows: number): Generator<voi
       for (const field of fields) easy = easy && hasher.field(data, start, end, field, delimiter, quote);
       if (!easy) {
         hasher.restart();
-        if (hasRefused(layout, data, start, end, parsed)) continue;
+        if (parseCsvRecord(layout, data, start, end, parsed) !== undefined) continue;
         for (const field of fields) hasher.text(textOf(parsed[field]));
       }
       hasher.next();
     }
   }
   return hasher.done();
-}
-
-function hasRefused(layout: CsvLayout, data: Uint8Array, start: number, end: number, into: (string | null)[]): boolean {
-  return parseCsvRecord(layout, data, start, end, into) !== undefined;
 }
 
 function textOf(cell: Cell): string {

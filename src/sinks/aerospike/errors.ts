@@ -1,5 +1,5 @@
 import type { FailureClass } from '../../contract/index.js';
-import { ConfigError, SinkError } from '../../errors.js';
+import { ConfigError, causesOf, SinkError } from '../../errors.js';
 import { type Result, resultOf } from './results.js';
 
 /** Codes of the system, of Node.js and of our own. What the server told has the names of its results. */
@@ -42,7 +42,7 @@ function classOf({ verdict }: Result): FailureClass {
  * that is written again is the same set.
  */
 export function classify(error: unknown): FailureClass {
-  for (const link of causes(error)) {
+  for (const link of causesOf(error)) {
     if (link instanceof ConfigError || link instanceof SinkError) return 'fatal';
     const code = 'code' in link ? link.code : undefined;
     if (typeof code === 'string' && Object.hasOwn(classes, code)) return classes[code]!;
@@ -55,18 +55,4 @@ const order: readonly FailureClass[] = ['retry', 'throttled', 'divide', 'fatal']
 /** The higher, the less there is to hope for. */
 export function severityOf(code: string): number {
   return order.indexOf(classes[code] ?? 'fatal');
-}
-
-function* causes(error: unknown): Generator<Error> {
-  const seen = new Set<Error>();
-  for (let link = error; link instanceof Error && !seen.has(link); link = link.cause) {
-    seen.add(link);
-    yield link;
-  }
-}
-
-/** The first code an error bears, itself or as its cause. */
-export function codeOf(error: unknown): string | undefined {
-  for (const link of causes(error)) if ('code' in link && typeof link.code === 'string') return link.code;
-  return undefined;
 }

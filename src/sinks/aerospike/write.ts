@@ -1,8 +1,8 @@
 import type { Batch, Context, Refusal, Reject, WriteResult } from '../../contract/index.js';
-import { InDoubt, messageOf, NotWritten, SluiceError } from '../../errors.js';
+import { codeOf, InDoubt, messageOf, NotWritten, SluiceError } from '../../errors.js';
 import type { Cluster } from './cluster.js';
 import { DigestTable } from './duplicates.js';
-import { codeOf, severityOf } from './errors.js';
+import { severityOf } from './errors.js';
 import type { Layout } from './layout.js';
 import type { Node } from './node.js';
 import { type Parcel, Parcels } from './parcel.js';

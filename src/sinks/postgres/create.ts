@@ -1,9 +1,8 @@
 import type pg from 'pg';
 import type { Cell, Intake } from '../../contract/index.js';
-import { SinkError } from '../../errors.js';
+import { codeOf, SinkError } from '../../errors.js';
 import { isLosslessNumber } from '../../formats/json.js';
 import { quoteName, type ServerState, type TableName } from './catalog.js';
-import { codeOf } from './errors.js';
 import { quoteIdentifier } from './quote.js';
 import type { Wish } from './target.js';
 

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { FailureClass } from '../../contract/index.js';
-import { ConfigError, InDoubt, messageOf, SinkError, SluiceError } from '../../errors.js';
+import { ConfigError, causesOf, codeOf, InDoubt, messageOf, SinkError, SluiceError } from '../../errors.js';
 import { type Address, describeServer } from './address.js';
 
 /** Raised by the ledger's fence: another holder has taken the run over. */
@@ -98,7 +98,7 @@ const byCode: Readonly<Record<string, FailureClass>> = {
  * that says anything; without one it is fatal.
  */
 export function classify(error: unknown): FailureClass {
-  const links = [...causes(error)];
+  const links = [...causesOf(error)];
   // What is in doubt may be there: written again it could be there twice.
   if (links.some((link) => link instanceof ConfigError || link instanceof InDoubt)) return 'fatal';
   const told = links.find((link) => link instanceof pg.DatabaseError);
@@ -126,20 +126,6 @@ function serverVerdict(error: pg.DatabaseError, code: string): FailureClass {
 /** A class that PostgreSQL does not have was raised by a trigger with a code of its own: some row displeased it. */
 function sqlStateVerdict(code: string): FailureClass {
   return bySqlState[code] ?? byClass[code.slice(0, 2)] ?? 'divide';
-}
-
-function* causes(error: unknown): Generator<Error> {
-  const seen = new Set<Error>();
-  for (let link = error; link instanceof Error && !seen.has(link); link = link.cause) {
-    seen.add(link);
-    yield link;
-  }
-}
-
-/** The SQLSTATE or errno an error bears, itself or as its cause. */
-export function codeOf(error: unknown): string | undefined {
-  for (const link of causes(error)) if ('code' in link && typeof link.code === 'string') return link.code;
-  return undefined;
 }
 
 /**
@@ -203,7 +189,7 @@ function reason(error: unknown, { host, port, user, database, sslmode }: Address
     ];
   }
   // What a server or pooler says has no secrets of ours in it; poolers say nearly everything with one code.
-  const told = [...causes(error)].find((link) => link instanceof pg.DatabaseError);
+  const told = [...causesOf(error)].find((link) => link instanceof pg.DatabaseError);
   const problem = told ? `${told.message} (${code})` : (code ?? 'the connection ended early');
   return ['connect-failed', problem, `Look into the server’s log for user "${user}"`];
 }

@@ -10,12 +10,12 @@ import type {
   RunStatus,
   Span,
 } from '../../contract/index.js';
-import { SinkError, SluiceError } from '../../errors.js';
+import { codeOf, SinkError, SluiceError } from '../../errors.js';
 import { parseJson } from '../../formats/json.js';
 import type { Ask } from './ask.js';
 import { readServerState } from './catalog.js';
 import { deadline } from './deadline.js';
-import { codeOf, fenced } from './errors.js';
+import { fenced } from './errors.js';
 import { beginShort, inspectLedger, makeLedger } from './ledger-tables.js';
 
 /** A holder whose heartbeat is older than this may be taken over. Milliseconds. */

@@ -1,6 +1,6 @@
 import type { Answer } from './flight.js';
 import { rowCount } from './flight.js';
-import { image, type MergeCounts } from './merge.js';
+import { image, type MergeCounts, overridingOf, settableOf } from './merge.js';
 import { quoteIdentifier } from './quote.js';
 import type { Statement, Target, TargetColumn } from './target.js';
 
@@ -49,7 +49,7 @@ export function mergeCommand(
 ): Statement {
   const keys = target.key.map(quoteIdentifier);
   const names = columns.map((column) => quoteIdentifier(column.name));
-  const settable = columns.filter((column) => !target.key.includes(column.name) && column.identity !== 'always');
+  const settable = settableOf(columns, target);
   const set = settable.map((column) => `${quoteIdentifier(column.name)} = s.${quoteIdentifier(column.name)}`);
   const last = `(SELECT DISTINCT ON (${keys.join(', ')}) * FROM ${name} ORDER BY ${keys.join(', ')}, ctid DESC)`;
   const on = keys.map((key) => `t.${key} = s.${key}`);
@@ -57,7 +57,7 @@ export function mergeCommand(
   const update = `
 WHEN MATCHED AND NOT (${image('t', settable)} OPERATOR(pg_catalog.*=) ${image('s', settable)})
   THEN UPDATE SET ${set.join(', ')}`;
-  const overriding = columns.some((column) => column.identity === 'always') ? ' OVERRIDING SYSTEM VALUE' : '';
+  const overriding = overridingOf(columns);
   return {
     text: `MERGE INTO ${target.quotedName} t USING ${distinct === staged ? name : last} s ON ${on.join(' AND ')}${settable.length > 0 ? update : ''}
 WHEN NOT MATCHED

@@ -46,14 +46,13 @@ export function stage(name: string, columns: readonly TargetColumn[], target: Ta
 export function merge(name: string, columns: readonly TargetColumn[], target: Target): Statement {
   const keys = target.key.map(quoteIdentifier);
   const names = columns.map((column) => quoteIdentifier(column.name));
-  const isKey = new Set(target.key);
-  const settable = columns.filter((column) => !isKey.has(column.name) && column.identity !== 'always');
+  const settable = settableOf(columns, target);
   const updates = target.mode === 'upsert' && settable.length > 0;
   const same = updates ? `${image('t', settable)} OPERATOR(pg_catalog.*=) ${image('s', settable)}` : 'true';
   const action = updates
     ? `DO UPDATE SET ${settable.map(({ name: column }) => `${quoteIdentifier(column)} = EXCLUDED.${quoteIdentifier(column)}`).join(', ')}`
     : 'DO NOTHING';
-  const overriding = columns.some((column) => column.identity === 'always') ? ' OVERRIDING SYSTEM VALUE' : '';
+  const overriding = overridingOf(columns);
   const order = keys.map((key) => `s.${key}`).join(', ');
   return {
     text: `WITH latest AS MATERIALIZED (
@@ -81,8 +80,7 @@ export function lacking(columns: readonly TargetColumn[], target: Target): Targe
  */
 export function mergeKnown(name: string, columns: readonly TargetColumn[], target: Target): Statement {
   const keys = target.key.map(quoteIdentifier);
-  const isKey = new Set(target.key);
-  const settable = columns.filter((column) => !isKey.has(column.name) && column.identity !== 'always');
+  const settable = settableOf(columns, target);
   const updates = target.mode === 'upsert' && settable.length > 0;
   const on = (left: string, right: string) => keys.map((key) => `${left}.${key} = ${right}.${key}`).join(' AND ');
   const same = updates ? `${image('t', settable)} OPERATOR(pg_catalog.*=) ${image('s', settable)}` : 'true';
@@ -101,6 +99,16 @@ SELECT (SELECT count(*) FROM merged), count(*), count(*) FILTER (WHERE sluice_sa
   (SELECT string_agg(sluice_line::text, ',') FROM staged WHERE NOT sluice_there) FROM latest`,
     values: [],
   };
+}
+
+/** Columns that an update sets: neither the key nor what the table alone may give. */
+export function settableOf(columns: readonly TargetColumn[], target: Target): TargetColumn[] {
+  return columns.filter((column) => !target.key.includes(column.name) && column.identity !== 'always');
+}
+
+/** What an INSERT says in order to give an identity column its value. */
+export function overridingOf(columns: readonly TargetColumn[]): string {
+  return columns.some((column) => column.identity === 'always') ? ' OVERRIDING SYSTEM VALUE' : '';
 }
 
 /**

@@ -1,10 +1,10 @@
 import { setMaxListeners } from 'node:events';
 import pg from 'pg';
 import pgpass from 'pgpass';
-import { SinkError, SluiceError } from '../../errors.js';
+import { codeOf, SinkError, SluiceError } from '../../errors.js';
 import { type Address, describeServer } from './address.js';
 import { type CancelKey, requestCancel } from './cancel.js';
-import { asConnectionLost, codeOf } from './errors.js';
+import { asConnectionLost } from './errors.js';
 import { type Encryption, encryptions, mayFallBack } from './tls.js';
 
 /** A connection that is one borrower's alone until released. */
