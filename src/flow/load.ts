@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type {
   Checkpoint,
@@ -14,6 +13,7 @@ import { InDoubt, messageOf, type SluiceError } from '../errors.js';
 import { AdaptiveGate } from '../gate/adaptive.js';
 import { Limiter } from '../gate/limiter.js';
 import { progressOf, type SplitProgress } from '../ledger/progress.js';
+import { makeFolder } from '../make-folder.js';
 import { RejectFile } from '../rejects/reject-file.js';
 import { describeChange, GateRecord } from '../telemetry/gate-record.js';
 import { Tally } from '../telemetry/tally.js';
@@ -359,7 +359,7 @@ class Run {
     const { runDir } = this.#options;
     if (runDir === undefined) return;
     this.#rejects = new RejectFile(join(runDir, 'rejects.ndjson'), (error) => this.#folderFailed(error));
-    await mkdir(runDir, { recursive: true }).catch((error: unknown) => this.#folderFailed(error));
+    await makeFolder(runDir).catch((error: unknown) => this.#folderFailed(error));
   }
 
   /** Not before the run is ours: until then the folder may be another holder's, who is writing there. */
