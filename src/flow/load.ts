@@ -220,6 +220,7 @@ class Run {
       this.#cutShort = !(await this.#pump(prepared, settled));
       if (this.#undisturbed) this.#failBy(reconcileFault(this.#tally, this.#coverage));
       if (this.#undisturbed && !this.#cutShort) await this.#verify(prepared);
+      if (this.#undisturbed) this.#tellUnjudged();
     } catch (error) {
       this.#fail(error);
     }
@@ -307,6 +308,11 @@ class Run {
   /** Whether nothing has stopped the run so far but, perhaps, a wish to read no more. */
   get #undisturbed(): boolean {
     return this.#stop.cause === undefined && !this.#stop.cutOff;
+  }
+
+  #tellUnjudged(): void {
+    const message = this.#settings.budget.unjudged(this.#tally.rejectedInAll, this.#tally.read);
+    if (message !== undefined) this.#tally.problem({ name: 'max-errors-not-judged', message, incomplete: false });
   }
 
   #failBy(fault: SluiceError | undefined): void {
