@@ -253,6 +253,7 @@ describe('a signal', () => {
     const report = reportOf(ended);
     expect(report).toMatchObject({ status: 'interrupted', rejected: 0, written: report.read });
     expect(ended.stderr).toContain(`${signal}: reading no more`);
+    expect(ended.stderr).toContain(`To go on where it stopped: sluice resume ${report.runDir}\n`);
     expect(ended.code).toBe(4);
     expect(await at.rows('SELECT count(*)::int AS count FROM numbers')).toEqual([{ count: report.written }]);
   });
