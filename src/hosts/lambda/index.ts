@@ -1,5 +1,5 @@
-import { keepHeapLean } from '../cli/lean-heap.js';
-import { Redactor } from '../cli/redact.js';
+import { keepHeapLean } from '../lean-heap.js';
+import { Redactor } from '../redact.js';
 import type { LambdaContext } from './context.js';
 import { readEvent } from './event.js';
 import { Invocation } from './invocation.js';
