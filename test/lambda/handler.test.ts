@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import * as z from 'zod';
 import { type ScratchDatabase, scratchDatabase } from '../servers/database.js';
 import { people, startTroubledApi, type TroubledApi } from '../servers/troubled-api.js';
@@ -105,12 +105,17 @@ describe('a refresh', () => {
       columns: { id: 'id', name: 'name' },
     });
     await using sandbox = await startSandbox({ JOB });
-    expect(await sandbox.invoke({}, { killAfter: 2_200 })).toEqual({ kind: 'killed', atLimit: false });
-    const { rows } = await database.client.query('SELECT count(*)::int AS n FROM people');
-    expect(rows[0].n).toBeGreaterThan(0);
+    const written = async () => {
+      const { rows } = await database.client.query('SELECT count(*)::int AS n FROM people');
+      return rows[0].n;
+    };
+    const some = vi.waitUntil(async () => (await written()) > 0, { timeout: 20_000, interval: 25 });
+    expect(await sandbox.invoke({}, { killAfter: some })).toEqual({ kind: 'killed', atLimit: false });
+    const before = await written();
+    expect(before).toBeLessThan(20_000);
     const second = await sandbox.invoke({});
     expect(second).toMatchObject({
-      value: { status: 'complete', report: { written: 20_000 - rows[0].n, skipped: rows[0].n } },
+      value: { status: 'complete', report: { written: 20_000 - before, skipped: before } },
     });
   });
 });
