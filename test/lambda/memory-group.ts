@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 /** A cgroup of Linux: what its processes hold in memory together has a bound, beyond which the kernel kills one. */
 export interface MemoryGroup extends Disposable {
@@ -52,7 +52,7 @@ export function parentOf(
   const old = entries.find(([, controllers]) => controllers?.split(',').includes('memory'))?.[2];
   if (old !== undefined) {
     const mount = mounts.find((fields) => fields.includes('cgroup') && fields.at(-1)?.split(',').includes('memory'));
-    return mount && { kind: 'cgroup v1', parent: join(mount[4]!, withoutRoot(old, mount[3]!)) };
+    return mount && { kind: 'cgroup v1', parent: resolve(join(mount[4]!, withoutRoot(old, mount[3]!))) };
   }
   const own = entries.find(([number]) => number === '0')?.[2];
   const mount = mounts.find((fields) => fields.includes('cgroup2'));
