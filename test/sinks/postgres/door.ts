@@ -1,7 +1,7 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
 /** What somebody meets who comes through the door. */
-export type Mood =
+type Mood =
   /** Whatever the target answers. */
   | 'open'
   /** Nobody answers, and nobody hangs up: a cluster that is paused, or resuming. */
