@@ -222,11 +222,13 @@ async function exact(database, table, rows) {
 /** Seconds that all pages take, eight at once, when nothing is done with them. @param {string} url */
 async function readAlone(url) {
   const dispatcher = new Agent({ connections: 8 });
+  // As Sluice asks.
+  const headers = { 'accept-encoding': 'gzip' };
   let next = 1;
   const start = performance.now();
   const read = async () => {
     while (next <= cities / 100) {
-      const { body } = await request(`${url}?_page=${next++}&_limit=100`, { dispatcher });
+      const { body } = await request(`${url}?_page=${next++}&_limit=100`, { dispatcher, headers });
       await body.arrayBuffer();
     }
   };
