@@ -11,7 +11,7 @@ const rows = Number(process.env.SLUICE_LAMBDA_ROWS ?? 100_000);
 const limit = Number(process.env.SLUICE_LAMBDA_LIMIT ?? 3_000);
 /** Milliseconds an answer of the API takes: with eight requests at once, reading alone lasts 4 s. */
 const delay = Math.ceil((4_000 * 8 * 1_000) / rows);
-const patience = 30_000 + rows / 5;
+const patience = 60_000 + rows / 5;
 const mebibyte = 1024 * 1024;
 
 function jobFor(api: RowsApi, database: ScratchDatabase, sink: object): string {

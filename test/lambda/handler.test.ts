@@ -143,6 +143,24 @@ describe('a table that somebody locks', () => {
   });
 });
 
+describe('a function that is frozen in the middle of a load', () => {
+  test('finds its connections cut when it is thawed, and goes on where it stood', async () => {
+    await using database = await scratchDatabase();
+    await using api = await peopleApi(300);
+    await database.client.query(table);
+    await using sandbox = await startSandbox({ JOB: job(api, database) });
+    await database.client.query('BEGIN; LOCK TABLE people IN SHARE ROW EXCLUSIVE MODE');
+    expect(await sandbox.invoke({}, { limit: 2_500 })).toMatchObject({ value: { status: 'continue' } });
+    await database.client.query(
+      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+    );
+    await database.client.query('ROLLBACK');
+    expect(await sandbox.invoke({})).toMatchObject({ value: { status: 'complete', report: { written: 300 } } });
+    expect(await sandbox.invoke({})).toMatchObject({ value: { report: { written: 0, unchanged: 300 } } });
+    expect(sandbox.starts).toBe(1);
+  });
+});
+
 describe('an event', () => {
   test('names the job, and gives its variables', async () => {
     await using database = await scratchDatabase();
