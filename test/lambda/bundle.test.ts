@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { unzipSync } from 'fflate';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { startCitiesApi } from '../servers/cities-api.js';
@@ -9,7 +9,7 @@ import { scratchDatabase } from '../servers/database.js';
 import { startTroubledApi } from '../servers/troubled-api.js';
 import { type Sandbox, startSandbox } from './lambda.js';
 
-const folder = 'dist-lambda/function';
+const folder = resolve('dist-lambda/function');
 const handler = `${folder}/index.mjs`;
 
 beforeAll(() => {

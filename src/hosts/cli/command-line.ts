@@ -1,9 +1,9 @@
 import { type Command, CommanderError } from 'commander';
 import type { Report } from '../../contract/index.js';
 import { ConfigError, SluiceError } from '../../errors.js';
+import { keepHeapLean } from '../lean-heap.js';
 import { exitCodes } from './exit-code.js';
 import { explain } from './explain.js';
-import { keepHeapLean } from './lean-heap.js';
 import { makeProgram } from './program.js';
 import { Terminal } from './terminal.js';
 

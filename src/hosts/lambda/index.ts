@@ -1,5 +1,5 @@
-import { keepHeapLean } from '../cli/lean-heap.js';
-import { Redactor } from '../cli/redact.js';
+import { keepHeapLean, keepYoungSpaceSmall } from '../lean-heap.js';
+import { Redactor } from '../redact.js';
 import type { LambdaContext } from './context.js';
 import { readEvent } from './event.js';
 import { Invocation } from './invocation.js';
@@ -18,6 +18,9 @@ export type { Continue, Done, Ended, Held, Result } from './result.js';
 /** A handler for AWS Lambda's Node.js runtimes. It answers messages of a queue with those that are to stay there. */
 export type Handler = (event: unknown, context: LambdaContext) => Promise<Result | QueueResult>;
 
+/** A function of so many MiB, or of less, has to be careful with them. */
+const little = 256;
+
 /**
  * Makes a handler that loads a job, or one of several, each time it is invoked. It stops before the invocation's time is
  * over, with everything committed that was written, and answers with the event to go on with. Connections are closed at the
@@ -27,6 +30,7 @@ export type Handler = (event: unknown, context: LambdaContext) => Promise<Result
  */
 export function createHandler(jobs: Jobs): Handler {
   keepHeapLean();
+  if (Number(process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE) <= little) keepYoungSpaceSmall();
   let before: Promise<unknown> = preload(jobs).catch(() => {});
 
   async function loadOne(event: unknown, context: LambdaContext): Promise<Result> {
