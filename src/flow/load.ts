@@ -1,64 +1,44 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type {
-  Batch,
   Checkpoint,
   Context,
   Gate,
   GateEvent,
-  Ledger,
-  Log,
   ReadContext,
   Report,
-  RunRequest,
   RunStatus,
   Verified,
-  WriteResult,
 } from '../contract/index.js';
-import { ConfigError, InDoubt, messageOf, SluiceError } from '../errors.js';
+import { InDoubt, messageOf, type SluiceError } from '../errors.js';
 import { AdaptiveGate } from '../gate/adaptive.js';
-import { Limiter, type Permit } from '../gate/limiter.js';
-import { mayBeAlive, thisHolder } from '../ledger/holder.js';
+import { Limiter } from '../gate/limiter.js';
 import { progressOf, type SplitProgress } from '../ledger/progress.js';
+import { makeFolder } from '../make-folder.js';
 import { RejectFile } from '../rejects/reject-file.js';
 import { describeChange, GateRecord } from '../telemetry/gate-record.js';
 import { Tally } from '../telemetry/tally.js';
-import { SlicedBatch } from './batch.js';
-import { type Arrival, Batcher } from './batcher.js';
-import { begin } from './begin.js';
-import { ByteChannel } from './channel.js';
+import type { Arrival } from './batcher.js';
 import { Coverage } from './coverage.js';
 import { Deadline } from './deadline.js';
-import { dispatch } from './dispatch.js';
-import { gateOptions, throttleReason, type Workers, workersFor } from './gate.js';
-import { startHeart } from './heartbeat.js';
-import { KeyOrder } from './key-order.js';
+import { gateOptions, type Workers, workersFor } from './gate.js';
+import { HeldRun } from './held-run.js';
 import { LoadError } from './load-error.js';
 import { compileKey, describeColumn } from './mapping.js';
 import { checkOptions, type DryRun, type LoadOptions, type Settings } from './options.js';
-import { jobId, type Prepared, prepare, sampleRows } from './prepare.js';
+import { type Prepared, prepare, sampleRows } from './prepare.js';
+import { pump } from './pump.js';
 import { listSplits, readSource } from './reader.js';
+import { reconcileFault } from './reconcile.js';
 import { TooManyRejects } from './reject-budget.js';
 import { release } from './release.js';
 import { reportOf, writeReport } from './report.js';
-import { refuseChanged, unsettled } from './resume.js';
-import { newRunName } from './run-name.js';
+import { refuseChanged } from './resume.js';
 import { outOfTime, Stop } from './stop.js';
 import { Verification, verifyFault } from './verify.js';
-import { writeBatch } from './writer.js';
 
-const mebibyte = 1024 * 1024;
-/** Bytes that may lie between reader and batcher. */
-const channelBytes = 4 * mebibyte;
-/** Milliseconds a row waits for others of its batch. */
-const batchAge = 250;
-/** A batch that meets a fault of the moment is tried again for a minute. */
-const backoff = { first: 50, longest: 2_000, total: 60_000 };
 /** Milliseconds that batches in flight are given to end once another has failed for good. */
 const grace = 5_000;
 const progressEvery = 100;
-/** Milliseconds between signs of life; a third of the ledger's lease. */
-const heartbeatEvery = 5_000;
 
 /**
  * Moves all records of `source` into `sink`; both are disposed at the end, whatever happened.
@@ -98,11 +78,9 @@ class Run {
   readonly #options: LoadOptions;
   readonly #settings: Settings;
   readonly #stop: Stop;
-  #context: Context;
+  readonly #run: HeldRun;
   readonly #tally = new Tally();
   #coverage = new Coverage();
-  /** What an earlier part of the run settled. */
-  #before: ReadonlyMap<string, SplitProgress> = new Map();
   /** Rows in front of the points from which reading goes on. */
   #passedUnread = 0;
   readonly #startedAt = new Date();
@@ -133,13 +111,11 @@ class Run {
     this.#gateRecord = new GateRecord(workers.start, this.#startedAtMs);
     this.#gate = new AdaptiveGate(gateOptions(settings, workers, options.sink.traits, noEvent));
     this.#limiter = new Limiter(this.#gate);
-    this.#context = {
-      run: options.run ?? newRunName(this.#startedAt),
-      job: jobId(options.source, options.sink),
-      epoch: 0,
-      signal: this.#stop.writing,
-      log: options.log ?? silent,
-    };
+    this.#run = new HeldRun(options, this.#stop, this.#startedAt);
+  }
+
+  get #context(): Context {
+    return this.#run.context;
   }
 
   async load(): Promise<Report> {
@@ -212,8 +188,9 @@ class Run {
   /** Reads, writes, and leaves the outcome in the figures and in what stopped it. */
   async #move(): Promise<void> {
     const { sink } = this.#options;
-    const before = await this.#findBefore();
-    const prepared = await this.#prepare(before);
+    const before = await this.#run.find();
+    const readFrom = progressOf(before?.spans ?? []);
+    const prepared = await this.#prepare(before, readFrom);
     for (const note of prepared.plan.notes) this.#context.log.info({}, note);
     const nothingToWrite = prepared.plan.columns.length === 0;
     if (nothingToWrite && before === undefined) {
@@ -225,112 +202,57 @@ class Run {
       return;
     }
     if (!nothingToWrite) await sink.open(this.#context);
-    if (!(await this.#begin(prepared, before))) {
+    const asked = performance.now();
+    const begun = await this.#run.begin(prepared, before);
+    this.#deadline?.took(performance.now() - asked);
+    if (begun === undefined) {
       this.#cutShort = true;
       return;
     }
-    this.#openGate(this.#workers(prepared.plan.free));
-    {
-      using _heart = startHeart((signal) => this.#beat(signal), heartbeatEvery);
-      try {
-        await this.#verification?.begin(this.#context);
-        await this.#pump(prepared);
-        if (this.#stop.cause === undefined && !this.#stop.cutOff) this.#reconcile();
-        if (this.#stop.cause === undefined && !this.#stop.cutOff && !this.#cutShort) await this.#verify(prepared);
-      } catch (error) {
-        this.#fail(error);
-      }
+    try {
+      using _heart = this.#run.heart(grace);
+      const settled = progressOf(begun.spans);
+      this.#coverage = new Coverage(settled);
+      for (const [split, { point }] of readFrom) this.#coverage.read(split, point?.row ?? 0);
+      await this.#takeOver(begun);
+      this.#openGate(this.#workers(prepared.plan.free));
+      await this.#verification?.begin(this.#context);
+      this.#cutShort = !(await this.#pump(prepared, settled));
+      if (this.#undisturbed) this.#failBy(reconcileFault(this.#tally, this.#coverage));
+      if (this.#undisturbed && !this.#cutShort) await this.#verify(prepared);
+      if (this.#undisturbed) this.#tellUnjudged();
+    } catch (error) {
+      this.#fail(error);
     }
-    await this.#ledger?.finish(this.#status(), this.#context, this.#coverage.settled);
+    await this.#run.finish(this.#status(), this.#coverage.settled);
   }
 
-  get #ledger(): Ledger | undefined {
-    return this.#options.sink.ledger ?? this.#options.ledger;
-  }
-
-  get #resume(): RunRequest['resume'] {
-    const { resume = false } = this.#options;
-    if (typeof resume === 'string') return { run: resume };
-    return resume ? 'latest' : 'no';
-  }
-
-  /** What a resume goes on with, as far as can be seen before the run is taken over. */
-  async #findBefore(): Promise<Checkpoint | undefined> {
-    if (this.#resume === 'no') return undefined;
-    if (this.#ledger === undefined) {
-      throw new ConfigError('no-ledger', 'there is nothing to resume from: this load keeps no ledger');
-    }
-    return await this.#ledger.find({ job: this.#context.job, resume: this.#resume }, this.#stop.writing);
-  }
-
-  /**
-   * Starts the run or takes it over. What is settled now stays so, and is what the reading goes by. False when another
-   * holder was waited for, until reading was ended.
-   */
-  async #begin({ plan, fingerprints }: Prepared, before: Checkpoint | undefined): Promise<boolean> {
-    if (this.#ledger === undefined) {
-      this.#context = { ...this.#context, epoch: 1 };
-      await this.#clearRejects();
-      return true;
-    }
-    const { source, sink, wait = false, onWait, onBegin } = this.#options;
-    const request: RunRequest = {
-      run: this.#context.run,
-      job: this.#context.job,
-      // The one that was found, by which the reading goes, though another may be the latest by now.
-      resume: before === undefined ? this.#resume : { run: before.run },
-      source: source.identity,
-      sink: sink.identity,
-      holder: thisHolder(this.#context.run),
-      mayBeAlive,
-      columns: plan.columns,
-      fingerprints,
-    };
-    const tell = ({ message }: SluiceError) => {
-      this.#context.log.info({}, `waiting: ${message}`);
-      onWait?.(message);
-    };
-    const waiting = { wait, until: this.#stop.reading, tell };
-    const start = performance.now();
-    const checkpoint = await begin(this.#ledger, request, waiting, this.#stop.writing);
-    this.#deadline?.took(performance.now() - start);
-    if (checkpoint === undefined) return false;
-    this.#context = { ...this.#context, run: checkpoint.run, epoch: checkpoint.epoch };
-    this.#before = progressOf(checkpoint.spans);
-    this.#coverage = new Coverage(this.#before);
-    this.#tally.goOnAfter(checkpoint.rejected);
-    onBegin?.({ run: checkpoint.run, resumed: checkpoint.resumed });
+  /** The run is ours, and so is its folder: the rejects it has so far are put there, before others come. */
+  async #takeOver({ run, epoch, resumed, rejected }: Checkpoint): Promise<void> {
+    const { ledger } = this.#run;
+    this.#tally.goOnAfter(rejected);
+    if (ledger !== undefined) this.#options.onBegin?.({ run, resumed });
     await this.#clearRejects();
-    if (!checkpoint.resumed) return true;
-    this.#context.log.info({ run: checkpoint.run, epoch: checkpoint.epoch }, 'the run is gone on with');
-    for await (const reject of this.#ledger.rejects(checkpoint.run, this.#stop.writing)) {
-      this.#rejects?.append([reject], checkpoint.run);
+    if (!resumed) return;
+    this.#context.log.info({ run, epoch }, 'the run is gone on with');
+    for await (const reject of ledger?.rejects(run, this.#stop.writing) ?? []) {
+      this.#rejects?.append([reject], run);
       this.#verification?.rejected([reject]);
     }
-    return true;
   }
 
-  async #beat(signal: AbortSignal): Promise<void> {
-    try {
-      await this.#ledger?.heartbeat({ ...this.#context, signal });
-    } catch (error) {
-      // A server that can't be reached is the batches' to find out; a run taken over is over.
-      if (signal.aborted) return;
-      const { sink } = this.#options;
-      const over = sink.ledger === undefined ? error instanceof SluiceError : sink.classify(error) === 'fatal';
-      if (over) this.#stop.halt(error, grace);
-    }
-  }
-
-  async #prepare(before?: Checkpoint): Promise<Prepared> {
+  async #prepare(before?: Checkpoint, readFrom: ReadonlyMap<string, SplitProgress> = new Map()): Promise<Prepared> {
     const { source, sink, columns, ignoreExtra = false, force = false } = this.#options;
     await this.#findKey();
     const reading: ReadContext = {
       ...this.#context,
       signal: this.#stop.reading,
       limit: this.#settings.limit,
-      ledger: this.#ledger,
-      skipped: (rows) => this.#count(rows, rows),
+      ledger: this.#run.ledger,
+      skipped: (rows) => {
+        this.#tally.read += rows;
+        this.#tally.passed(rows);
+      },
       strict: before !== undefined && !sink.traits.rewrites && !force,
       keyOf: sink.key && sink.key.length > 0 ? compileKey(columns, sink.key) : undefined,
       problem: (problem) => {
@@ -341,12 +263,8 @@ class Run {
     const splits = await listSplits(source, reading, this.#tally);
     // Stopped while the splits were listed, they are not all here; nothing will be read.
     if (before !== undefined && !force && !this.#stop.reading.aborted) refuseChanged(splits, before);
-    const progress = progressOf(before?.spans ?? []);
-    for (const [split, { point }] of progress) {
-      this.#coverage.read(split, point?.row ?? 0);
-      this.#passedUnread += point?.row ?? 0;
-    }
-    this.#arrivals = readSource(source, splits, progress, reading, this.#tally);
+    for (const { point } of readFrom.values()) this.#passedUnread += point?.row ?? 0;
+    this.#arrivals = readSource(source, splits, readFrom, reading, this.#tally);
     // What is wrong with the source was told the first time.
     this.#readAgain = () =>
       readSource(source, splits, new Map(), { ...reading, strict: false, problem() {} }, new Tally());
@@ -361,94 +279,44 @@ class Run {
     await sink.plan({ columns: [], sample: [], textual: false, ignoreExtra }, this.#context);
   }
 
-  async #pump({ arrivals, mapper }: Prepared): Promise<void> {
-    const { traits, key } = this.#options.sink;
-    const channel = new ByteChannel<Arrival>(channelBytes);
-    const gate = this.#gate;
-    const batcher = new Batcher(channel, mapper, {
-      rows: Math.min(this.#settings.batchRows ?? Number.POSITIVE_INFINITY, traits.maxBatchRows),
-      get bytes() {
-        return gate.batchBytes;
-      },
-      age: batchAge,
+  async #pump(prepared: Prepared, before: ReadonlyMap<string, SplitProgress>): Promise<boolean> {
+    return await pump(prepared, {
+      sink: this.#options.sink,
+      settings: this.#settings,
+      run: this.#run,
+      before,
+      passedUnread: this.#passedUnread,
+      gate: this.#gate,
+      limiter: this.#limiter,
+      tally: this.#tally,
+      coverage: this.#coverage,
+      rejects: this.#rejects,
+      deadline: this.#deadline,
+      verification: this.#verification,
+      stop: this.#stop,
+      grace,
+      failed: (error) => this.#fail(error),
     });
-    const fed = this.#feed(arrivals, channel);
-    await dispatch(
-      batcher,
-      this.#limiter,
-      traits.rewrites && key && key.length > 0 ? new KeyOrder(key) : undefined,
-      this.#stop.dispatching,
-      (batch, permit) => this.#write(batch, permit),
-      (error) => this.#fail(error),
-    );
-    await fed;
-    this.#context.log.info({ cuts: batcher.cuts }, 'batches were cut');
   }
 
   #fail(error: unknown): void {
     // What became of a batch that was given up while it was committed, the ledger tells whoever goes on.
-    const left = this.#stop.gaveUp && error instanceof InDoubt && this.#ledger !== undefined;
+    const left = this.#stop.gaveUp && error instanceof InDoubt && this.#run.ledger !== undefined;
     this.#stop.halt(left ? outOfTime : error, grace);
   }
 
-  async #feed(arrivals: AsyncIterable<Arrival>, channel: ByteChannel<Arrival>): Promise<void> {
-    try {
-      this.#count(this.#passedUnread, this.#passedUnread);
-      for await (const arrival of arrivals) {
-        const { split, from, rows } = arrival.chunk.span;
-        this.#verification?.seen(arrival);
-        let left = 0;
-        for (const part of unsettled(arrival, this.#before.get(split)?.settled)) {
-          await channel.put(part, this.#stop.dispatching);
-          left += part.last - part.first;
-        }
-        arrival.lifetime?.settle(rows - left);
-        this.#count(rows, rows - left);
-        this.#coverage.read(split, from + rows);
-      }
-      this.#cutShort = this.#stop.reading.aborted;
-      channel.close();
-    } catch (error) {
-      this.#cutShort = true;
-      if (this.#stop.reading.aborted) channel.close();
-      else channel.fail(error);
-    }
+  /** Whether nothing has stopped the run so far but, perhaps, a wish to read no more. */
+  get #undisturbed(): boolean {
+    return this.#stop.cause === undefined && !this.#stop.cutOff;
   }
 
-  #count(read: number, passed: number): void {
-    this.#tally.read += read;
-    this.#tally.passed(passed);
+  #tellUnjudged(): void {
+    const message = this.#settings.budget.unjudged(this.#tally.rejectedInAll, this.#tally.read);
+    if (message !== undefined) this.#tally.problem({ name: 'max-errors-not-judged', message, incomplete: false });
   }
 
-  async #write(batch: Batch, permit: Pick<Permit, 'setBack'>): Promise<void> {
-    const start = performance.now();
-    using _timed = this.#deadline?.batch();
-    await writeBatch(this.#options.sink, batch, this.#context, backoff, {
-      settled: (part, result) => this.#settled(part, result),
-      retried: (error, attempt, throttled) => {
-        this.#tally.retries += 1;
-        permit.setBack(throttled ? throttleReason(error) : undefined);
-        this.#context.log.warn(
-          { error: String(error), attempt, throttled, rows: batch.rows },
-          'a batch is tried again',
-        );
-      },
-    });
-    const ms = Math.round(performance.now() - start);
-    this.#context.log.debug({ rows: batch.rows, bytes: batch.bytes, ms }, 'a batch is written');
-  }
-
-  async #settled(part: Batch, result: WriteResult): Promise<void> {
-    const { sink, ledger } = this.#options;
-    // Rows are durable by now. What is lost between them and this is written once more.
-    if (sink.ledger === undefined) await ledger?.settle?.(part.spans, result.rejects, this.#context);
-    this.#tally.settled(part, result);
-    this.#coverage.settle(part.spans);
-    this.#rejects?.append(result.rejects, part.replayOf ?? this.#context.run);
-    this.#verification?.rejected(result.rejects);
-    SlicedBatch.release(part);
-    const { rejectedInAll: rejected, read } = this.#tally;
-    if (this.#settings.budget.exceeded(rejected, read)) this.#stop.halt(new TooManyRejects(rejected, read), grace);
+  #failBy(fault: SluiceError | undefined): void {
+    if (fault) this.#stop.halt(fault, 0);
   }
 
   /** Reads back what was written: what is missing or different fails the run. */
@@ -467,8 +335,7 @@ class Run {
       if (!signal.aborted) throw error;
       this.#cutShort = true;
     }
-    const fault = this.#verified && verifyFault(this.#verified);
-    if (fault) this.#stop.halt(fault, 0);
+    this.#failBy(this.#verified && verifyFault(this.#verified));
   }
 
   #workers(free: number | undefined): Workers {
@@ -498,7 +365,7 @@ class Run {
     const { runDir } = this.#options;
     if (runDir === undefined) return;
     this.#rejects = new RejectFile(join(runDir, 'rejects.ndjson'), (error) => this.#folderFailed(error));
-    await mkdir(runDir, { recursive: true }).catch((error: unknown) => this.#folderFailed(error));
+    await makeFolder(runDir).catch((error: unknown) => this.#folderFailed(error));
   }
 
   /** Not before the run is ours: until then the folder may be another holder's, who is writing there. */
@@ -543,20 +410,8 @@ class Run {
     if (report.error === null) return report;
     throw new LoadError(report.error.code, report.error.message, report, { cause: this.#stop.cause });
   }
-
-  /** Every record read is in one of the figures, and every row settled once: else the run has failed. */
-  #reconcile(): void {
-    const { lost, doubled } = this.#coverage.faults;
-    if (lost === 0 && doubled === 0 && this.#tally.reconciled) return;
-    const { read, written, unchanged, duplicate, rejectedInAll, skipped } = this.#tally;
-    const figures = `read ${read}, written ${written}, unchanged ${unchanged}, duplicate ${duplicate}, rejected ${rejectedInAll}, skipped ${skipped}, never settled ${lost}, settled twice ${doubled}`;
-    const message = `the figures do not add up (${figures}): this is a fault in Sluice, please report it`;
-    this.#stop.halt(new SluiceError('not-reconciled', message), 0);
-  }
 }
 
 async function* noArrivals(): AsyncGenerator<never, void, void> {}
 
 const noEvent = (): void => {};
-
-const silent: Log = { debug() {}, info() {}, warn() {} };

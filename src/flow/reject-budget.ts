@@ -28,6 +28,12 @@ export class RejectBudget {
     if (this.#share === undefined) return rejected > this.#most;
     return read >= fewest && rejected > read * this.#share;
   }
+
+  /** What a person should know of a load that was too small for its share to be judged, and has more rejects than that. */
+  unjudged(rejected: number, read: number): string | undefined {
+    if (this.#share === undefined || read >= fewest || rejected <= read * this.#share) return undefined;
+    return `${rejected} of ${read} records were rejected, more than the ${this.#share * 100}% allowed: a share is judged from ${fewest} records on, a count such as 0 always`;
+  }
 }
 
 /** The budget is exceeded. */

@@ -397,15 +397,25 @@ describe('sluice replay', () => {
       written: 0,
       error: { code: 'bad-rejects-file' },
     });
-    // A replay's own rejects are those of the run it replayed.
+    // A replay's own rejects are those of the run it replayed, and a run shows those that nobody has written since.
+    const shown = async (run: unknown) => {
+      const { stdout } = await sluice(['runs', 'show', String(run), db.url, '--json'], { cwd: folder });
+      return JSON.parse(stdout) as unknown;
+    };
+    expect(await shown(second.run)).toMatchObject({ rejected: 2, replayed: 0, rejects: [{ row: 2 }, { row: 3 }] });
     await mend(join(folder, 'r2', 'rejects.ndjson'), 'r2/rejects.ndjson', ({ row }) => (row === 2 ? '20,m' : 'x,m'));
-    expect(reportOf(await run('replay', './r2', ...into, '--run-dir', 'r3'))).toMatchObject({
-      written: 1,
-      rejected: 1,
-    });
+    const third = reportOf(await run('replay', './r2', ...into, '--run-dir', 'r3'));
+    expect(third).toMatchObject({ written: 1, rejected: 1 });
+    expect(await shown(second.run)).toMatchObject({ rejected: 2, replayed: 1, rejects: [{ row: 3 }] });
+    expect(await shown(third.run)).toMatchObject({ rejected: 1, replayed: 0, rejects: [{ row: 3 }] });
+    const told = await sluice(['runs', 'show', String(second.run), db.url], { cwd: folder });
+    expect(told.stdout).toContain('3 settled, 2 of them rejected, 1 of those replayed since');
+    expect(told.stdout).not.toContain('row 2:');
     expect((await linesOf(join(folder, 'r3', 'rejects.ndjson')))[0]).toMatchObject({ run: second.run, row: 3 });
     await mend(join(folder, 'r3', 'rejects.ndjson'), 'r3/rejects.ndjson', () => '30,m');
     expect(reportOf(await run('replay', './r3', ...into, '--run-dir', 'r4'))).toMatchObject({ written: 1 });
+    expect(await shown(second.run)).toMatchObject({ rejected: 2, replayed: 2, rejects: [] });
+    expect(await shown(third.run)).toMatchObject({ rejected: 1, replayed: 1, rejects: [] });
     expect((await rows()).map((row) => (row as { id: number }).id)).toEqual([1, 3, 20, 30]);
   });
 

@@ -55,6 +55,18 @@ async function ids(): Promise<{ count: number; distinct: number; sum: number }> 
 const allOf = (n: number) => ({ count: n, distinct: n, sum: (n * (n - 1)) / 2 });
 const addsUp = (r: Report) => r.read === r.written + r.unchanged + r.duplicate + r.rejected + r.skipped;
 
+test('a load that fails once its run has begun lets go of the job at once', async () => {
+  await db.client.query('CREATE TABLE t (id int)');
+  const options = () => ({ source: iterable([{ id: 1 }], { name: 'one' }), sink: into() });
+  const onBegin = () => {
+    throw new Error('no, not this one');
+  };
+  await expect(load({ ...options(), onBegin })).rejects.toMatchObject({ message: 'no, not this one' });
+  const { rows } = await db.client.query('SELECT status FROM sluice.run');
+  expect(rows).toEqual([{ status: 'failed' }]);
+  expect(await load(options())).toMatchObject({ status: 'complete', written: 1 });
+});
+
 describe('a resume', () => {
   const rows = 200_000;
   const csv = `id,name\n${lines(rows, (i) => `${i},"name, ""${i}"""`)}`;

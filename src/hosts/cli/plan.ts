@@ -115,7 +115,7 @@ async function sourceOf(job: Job): Promise<Source> {
 /** Keeps the plan in its folder, and the prediction for the report of the next run. */
 async function keep(plan: PlanResult, flags: PlanFlags, terminal: Terminal): Promise<void> {
   const warn = (text: string) => terminal.say(`${terminal.paint('yellow', 'warning:')} ${text}`);
-  const folder = makeRunDir(flags.runDir ?? defaultRunDir(newRunName(new Date())), warn);
+  const folder = await makeRunDir(flags.runDir ?? defaultRunDir(newRunName(new Date())), warn);
   try {
     if (folder !== undefined) {
       await writeFile(join(folder, 'plan.json'), `${terminal.redactor.clean(JSON.stringify(plan, null, 2))}\n`);

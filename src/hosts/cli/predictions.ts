@@ -1,7 +1,8 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import type { Predicted } from '../../contract/index.js';
+import { makeFolder } from '../../make-folder.js';
 
 /** What `sluice plan` said of a job last, for the report of its next runs. A file a job, where the ledger of this machine is. */
 const folder = '.sluice/plans';
@@ -18,7 +19,7 @@ const predictedSchema: z.ZodType<Predicted> = z.object({
 
 /** Keeps it for the job of this name. */
 export async function keepPrediction(job: string, predicted: Predicted): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   await writeFile(join(folder, `${job}.json`), `${JSON.stringify(predicted)}\n`);
 }
 

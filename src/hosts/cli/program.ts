@@ -288,7 +288,10 @@ function withPace(command: Command): Command {
     .option('--batch-size <n>', 'rows a batch at most (default: found while it runs, 256 KiB to 4 MiB)')
     .option('--batch-time <time>', 'how long a batch may take, such as 500ms; none is made larger (default: 1s)')
     .option('--limit <n>', 'stop after this many records')
-    .option('--max-errors <n|n%>', 'rejects allowed: a count, or a share of the rows read so far (default: 100)')
+    .option(
+      '--max-errors <n|n%>',
+      'rejects allowed: a count, or a share of the rows read so far, judged from 1,000 on (default: 100)',
+    )
     .option('--verify <level>', 'read back after the load: none, count, sample or full (default: none)');
 }
 

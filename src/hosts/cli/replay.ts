@@ -4,6 +4,7 @@ import { ConfigError } from '../../errors.js';
 import { jobFromFlags, type LoadFlags, override } from '../../job/flags.js';
 import type { Job } from '../../job/job.js';
 import type { ReplayOptions } from '../../sources/rejects/index.js';
+import { replayedRun } from './open-rejects.js';
 import { type RunSettings, runJob } from './run-job.js';
 import { lacksPassword, passwordFaults, readSavedJob, restore, type SavedJob } from './saved-job.js';
 import type { Terminal } from './terminal.js';
@@ -42,8 +43,7 @@ async function findRejects(run: string, from: string | undefined): Promise<Repla
   const report = await readReport(run);
   if (report === undefined) return { run, ...(from !== undefined && { path: from }) };
   // What a replay rejected again is still a reject of the run it replayed.
-  const replayed = /^replay of (.+)$/.exec(report.source)?.[1];
-  return { run: replayed ?? report.run, path: from ?? join(run, 'rejects.ndjson') };
+  return { run: replayedRun(report.source) ?? report.run, path: from ?? join(run, 'rejects.ndjson') };
 }
 
 /** Undefined when there is no such folder. */

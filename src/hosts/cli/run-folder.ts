@@ -1,5 +1,6 @@
-import { accessSync, constants, mkdirSync } from 'node:fs';
+import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '../../make-folder.js';
 import { explain } from './explain.js';
 
 /** Where a run keeps its files when nobody says where: `runs/20260131T120000-3f9a1c`. */
@@ -8,10 +9,10 @@ export function defaultRunDir(run: string): string {
 }
 
 /** Makes the folder. Where it can't be made or written to, says so by `warn`, and the run goes on without one. */
-export function makeRunDir(directory: string, warn: (text: string) => void): string | undefined {
+export async function makeRunDir(directory: string, warn: (text: string) => void): Promise<string | undefined> {
   try {
-    mkdirSync(directory, { recursive: true });
-    accessSync(directory, constants.W_OK);
+    await makeFolder(directory);
+    await access(directory, constants.W_OK);
     return directory;
   } catch (error) {
     warn(

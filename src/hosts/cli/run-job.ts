@@ -95,7 +95,7 @@ export async function runLoad(
   const prepared = { ...(await prepare(job)), ...(await ledgerOf(job)) };
   const { run, resume } = await whichRun(prepared, settings.resume ?? false, stop);
   const warn = (text: string) => terminal.say(`${terminal.paint('yellow', 'warning:')} ${text}`);
-  const runDir = makeRunDir(settings.runDir ?? defaultRunDir(run), warn);
+  const runDir = await makeRunDir(settings.runDir ?? defaultRunDir(run), warn);
   using runLog =
     runDir === undefined
       ? undefined

@@ -77,9 +77,9 @@ describe('the run folder', () => {
 
   test("is made with its parents, or done without where it can't be", async () => {
     const path = join(directory, 'a', 'b');
-    expect(makeRunDir(path, (text) => warnings.push(text))).toBe(path);
+    expect(await makeRunDir(path, (text) => warnings.push(text))).toBe(path);
     await symlink('/dev/null', join(directory, 'file'));
-    expect(makeRunDir(join(directory, 'file', 'x'), (text) => warnings.push(text))).toBeUndefined();
+    expect(await makeRunDir(join(directory, 'file', 'x'), (text) => warnings.push(text))).toBeUndefined();
     expect(warnings).toEqual([expect.stringContaining('Name another with --run-dir')]);
   });
 });

@@ -1,4 +1,5 @@
-import type { Reject, RunRecord, RunStatus } from '../../contract/index.js';
+import type { RunRecord, RunStatus } from '../../contract/index.js';
+import type { OpenRejects } from './open-rejects.js';
 import { count, counted, duration } from './words.js';
 
 /** A run as `--json` gives it. */
@@ -45,7 +46,7 @@ export function tableOfRuns(runs: readonly RunRecord[], now: Date): string {
 export function describeRun(
   record: RunRecord,
   splits: readonly { readonly split: string; readonly rows: number }[],
-  rejects: readonly Reject[],
+  rejects: OpenRejects,
   now: Date,
 ): string {
   const run = listed(record);
@@ -54,7 +55,7 @@ export function describeRun(
     `status    ${run.status}`,
     `from      ${run.source}`,
     `into      ${run.sink}`,
-    `rows      ${count(run.rows)} settled, ${count(run.rejected)} of them rejected`,
+    `rows      ${count(run.rows)} settled, ${count(run.rejected)} of them rejected${rejects.replayed === 0 ? '' : `, ${count(rejects.replayed)} of those replayed since`}`,
     `started   ${moment(run.startedAt)}`,
     `duration  ${elapsed(run, now)}`,
     `holder    ${holderOf(run)}, since ${moment(run.holder.since)}, last heard of ${moment(run.holder.heartbeat)}`,
@@ -63,14 +64,17 @@ export function describeRun(
   ];
   if (splits.length > 0)
     lines.push('', 'splits', ...splits.map(({ split, rows }) => `  ${split}: ${counted(rows, 'row')}`));
-  if (rejects.length > 0) {
-    const more = run.rejected - rejects.length;
+  if (rejects.first.length > 0) {
+    const more = run.rejected - rejects.replayed - rejects.first.length;
     lines.push(
       '',
-      'rejects',
-      ...rejects.map(({ split, row, code, reason }) => `  ${split}, row ${count(row + 1)}: ${reason} (${code})`),
+      rejects.replayed === 0 ? 'rejects' : 'rejects that are still to be replayed',
+      ...rejects.first.map(({ split, row, code, reason }) => `  ${split}, row ${count(row + 1)}: ${reason} (${code})`),
     );
-    if (more > 0) lines.push(`  and ${count(more)} more: see sluice.reject`);
+    if (more > 0)
+      lines.push(
+        `  and ${count(more)} more: see rejects.ndjson in the run's folder; PostgreSQL's ledger has them in sluice.reject`,
+      );
   }
   return lines.join('\n');
 }

@@ -1,11 +1,12 @@
 import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import type { Checkpoint, Ledger, Reject, RunRecord } from '../../contract/index.js';
+import type { Checkpoint, Ledger, RunRecord } from '../../contract/index.js';
 import { ConfigError, SinkError } from '../../errors.js';
 import { valueAt } from '../../job/problems.js';
 import { fileLedger } from '../../ledger/file-ledger.js';
 import { ledgers, sinks } from '../../registry.js';
 import { exitCodes } from './exit-code.js';
+import { openRejects } from './open-rejects.js';
 import { jobOfRejects } from './replay.js';
 import { defaultLedger } from './run-job.js';
 import { describeRun, listed, tableOfRuns } from './runs-table.js';
@@ -55,15 +56,12 @@ export async function showRun(
   const place = saved !== undefined && !sink ? await ledgerOf(saved, join(name, 'job.json')) : { address: sink, iam };
   return await withLedger(place, terminal, async (ledger, signal) => {
     const { record, checkpoint } = await find(ledger, run, signal);
-    const rejects: Reject[] = [];
-    for await (const reject of ledger.rejects(run, signal)) {
-      if (rejects.push(reject) === rejectsShown) break;
-    }
-    const shown = { ...listed(record), splits: splitsOf(checkpoint), columns: checkpoint.columns };
+    const { first, replayed } = await openRejects(ledger, record, rejectsShown, signal);
+    const shown = { ...listed(record), replayed, splits: splitsOf(checkpoint), columns: checkpoint.columns };
     terminal.print(
       json
-        ? JSON.stringify({ ...shown, rejects: rejects.map((reject) => ({ ...reject, row: reject.row + 1 })) })
-        : describeRun(record, shown.splits, rejects, new Date()),
+        ? JSON.stringify({ ...shown, rejects: first.map((reject) => ({ ...reject, row: reject.row + 1 })) })
+        : describeRun(record, shown.splits, { first, replayed }, new Date()),
     );
   });
 }

@@ -91,7 +91,7 @@ export async function sweepCommand(path: string, flags: SweepFlags, terminal: Te
 /** Puts the figures and the picture into the run folder, or where the user wants the picture. */
 async function keep(result: SweepResult, flags: SweepFlags, terminal: Terminal): Promise<SweepResult> {
   const warn = (text: string) => terminal.say(`${terminal.paint('yellow', 'warning:')} ${text}`);
-  const folder = makeRunDir(flags.runDir ?? defaultRunDir(newRunName(new Date())), warn);
+  const folder = await makeRunDir(flags.runDir ?? defaultRunDir(newRunName(new Date())), warn);
   const file = flags.svg ?? (folder === undefined ? undefined : join(folder, 'sweep.svg'));
   const put = async (path: string, text: string) => {
     try {

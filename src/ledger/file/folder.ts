@@ -1,5 +1,6 @@
-import { mkdir, open, readdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { open, readdir } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { makeFolder } from '../../make-folder.js';
 
 /** Makes names in a folder durable. Windows has no such call, and keeps them itself. */
 export async function syncFolder(path: string): Promise<void> {
@@ -13,10 +14,10 @@ export async function syncFolder(path: string): Promise<void> {
 }
 
 /** Makes a folder and those above it, durably. */
-export async function makeFolder(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true });
+export async function makeDurableFolder(path: string): Promise<void> {
+  const first = await makeFolder(path);
   if (first === undefined) return;
-  for (let made = path; ; made = dirname(made)) {
+  for (let made = resolve(path); ; made = dirname(made)) {
     await syncFolder(dirname(made));
     if (made === first) return;
   }

@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { link, open, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { isCode, makeFolder, namesIn, syncFolder } from './folder.js';
+import { isCode, makeDurableFolder, namesIn, syncFolder } from './folder.js';
 
 const claimRecord = z.object({ holder: z.string(), run: z.string(), since: z.iso.datetime() });
 
@@ -57,7 +57,7 @@ export class Turns {
 
   /** Takes a turn; false when somebody else was quicker. Durable when it resolves. */
   async take(number: number, holder: string, run: string): Promise<boolean> {
-    await makeFolder(this.#folder);
+    await makeDurableFolder(this.#folder);
     const draft = join(this.#folder, `draft-${randomBytes(8).toString('hex')}`);
     try {
       const file = await open(draft, 'wx');
