@@ -105,7 +105,7 @@ export function makeProgram(terminal: Terminal, done: (code: number) => void): C
     .optionsGroup('Going on:')
     .option('--force', 'although the source is no longer what it was')
     .option('--wait', 'wait while another process runs this job, instead of failing');
-  withOutput(resume)
+  withHealth(withOutput(resume))
     .addHelpText('after', resumeHelp)
     .action(async (name: string, options: ResumeFlags & RunSettings) => {
       const { resumeCommand } = await import('./commands.js');
@@ -277,7 +277,14 @@ function withFolder(command: Command): Command {
     .optionsGroup('Running:')
     .option('--dry-run', 'read a sample, match it with the table, say what would be done; change nothing')
     .option('--run-dir <folder>', 'where job, log, report and rejects go (default: runs/<run>)');
-  return withOutput(command);
+  return withHealth(withOutput(command));
+}
+
+function withHealth(command: Command): Command {
+  return command.option(
+    '--health-port <port>',
+    'answer GET /health with how the run goes (default: SLUICE_HEALTH_PORT)',
+  );
 }
 
 function withPace(command: Command): Command {
