@@ -5,6 +5,7 @@ import pg from 'pg';
 import { generate } from 'selfsigned';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { sluice } from '../../../test/integration/sluice.js';
+import { startSandbox } from '../../../test/lambda/lambda.js';
 import { type IamFront, iamKeys, startIamFront } from '../../../test/servers/iam-front.js';
 import { type ScratchServer, startPostgres } from '../../hosts/cli/demo/postgres-server.js';
 import { parseAddress } from './address.js';
@@ -136,6 +137,21 @@ describe('tokens of IAM', () => {
     for (const file of ['job.json', 'report.json', 'log.ndjson']) {
       expect(await readFile(join(folder, 'run', file), 'utf8')).not.toMatch(/X-Amz-|Action=connect/);
     }
+  });
+
+  test('take a load through AWS Lambda', async () => {
+    await writeFile(join(folder, 'in.csv'), 'id,name\n3,c\n');
+    const JOB = JSON.stringify({
+      source: { file: { path: join(folder, 'in.csv') } },
+      sink: { postgres: { url: url(), iam: true, table: 'elsewhere', create: true } },
+    });
+    await using sandbox = await startSandbox({ JOB, PGSSLROOTCERT: rootcert, ...keys, SLUICE_LOG: 'debug' });
+    const done = await sandbox.invoke({});
+    expect(done).toMatchObject({ kind: 'answer', value: { status: 'complete', report: { written: 1 } } });
+    front.refuse = true;
+    const refused = await sandbox.invoke({});
+    expect(refused).toMatchObject({ kind: 'error', type: 'access-refused' });
+    expect(JSON.stringify([done, refused, sandbox.log])).not.toMatch(/X-Amz-|Action=connect/);
   });
 
   test('can not be made without credentials or a region, which is told', async () => {
