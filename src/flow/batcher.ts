@@ -10,12 +10,11 @@ export type CutReason = 'rows' | 'bytes' | 'age' | 'layout' | 'end';
 export interface BatchSize {
   readonly rows: number;
   readonly bytes: number;
+  /** Of a batch of decoded records at most: they take several times the memory of the text they were made of. */
+  readonly decodedBytes: number;
   /** Milliseconds that a row waits for others at most. */
   readonly age: number;
 }
-
-/** Decoded records take several times the memory of the text they were made of. */
-const mostDecodedBytes = 2 * 1024 * 1024;
 
 /** A chunk on its way, with the point from which it can be read again. */
 export interface Arrival {
@@ -76,7 +75,8 @@ export class Batcher {
     const head = this.#slices[0]?.chunk;
     if (head && !sameLayout(head, slice.chunk)) return 'layout';
     const room = Math.min(slice.last, slice.first + this.#size.rows - this.#rows);
-    const most = slice.chunk.kind === 'records' ? Math.min(this.#size.bytes, mostDecodedBytes) : this.#size.bytes;
+    const most =
+      slice.chunk.kind === 'records' ? Math.min(this.#size.bytes, this.#size.decodedBytes) : this.#size.bytes;
     const last = fitting(slice, room, most - this.#bytes, this.#rows === 0);
     if (last > slice.first) {
       if (this.#rows === 0) this.#bornAt = performance.now();

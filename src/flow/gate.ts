@@ -7,10 +7,13 @@ import type { Settings } from './options.js';
 const mebibyte = 1024 * 1024;
 /** Bytes of a batch, where the sink takes that. */
 const leastBatch = mebibyte / 4;
-const mostBatch = 4 * mebibyte;
+const mostBatch = 8 * mebibyte;
 /** Bytes of all batches in flight together: to begin with, and at most. */
 const usualInFlight = 8 * mebibyte;
 const mostInFlight = 16 * mebibyte;
+
+/** Of a batch of decoded records, which take several times the memory of the text they were made of. */
+const leastDecoded = 2 * mebibyte;
 
 /** How many batches in flight a load begins with, and how many it may come to. */
 export interface Workers {
@@ -49,6 +52,11 @@ export function gateOptions(
     batchTime,
     onEvent,
   };
+}
+
+/** Bytes that a batch of decoded records may have, with so many of them in flight. */
+export function decodedBytes(workers: number): number {
+  return Math.max(leastDecoded, Math.min(mostBatch, Math.floor(usualInFlight / workers)));
 }
 
 /** What the target said when it turned a batch away, by the innermost error that bears a code: `53300 sorry, too many clients`. */

@@ -9,7 +9,7 @@ import { ByteChannel } from './channel.js';
 import type { Coverage } from './coverage.js';
 import type { Deadline } from './deadline.js';
 import { dispatch } from './dispatch.js';
-import { throttleReason } from './gate.js';
+import { decodedBytes, throttleReason } from './gate.js';
 import type { HeldRun } from './held-run.js';
 import { KeyOrder } from './key-order.js';
 import type { Settings } from './options.js';
@@ -74,6 +74,9 @@ class Pump {
       rows: Math.min(settings.batchRows ?? Number.POSITIVE_INFINITY, traits.maxBatchRows),
       get bytes() {
         return gate.batchBytes;
+      },
+      get decodedBytes() {
+        return decodedBytes(gate.current);
       },
       age: batchAge,
     });

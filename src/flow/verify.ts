@@ -16,7 +16,7 @@ export type VerifyLevel = 'none' | Verified['level'];
 export const verifyLevels = ['none', 'count', 'sample', 'full'] as const satisfies readonly VerifyLevel[];
 
 /** Batches in which records are sent to be compared. */
-const size = { rows: 10_000, bytes: 1024 * 1024, age: 1_000 };
+const size = { rows: 10_000, bytes: 1024 * 1024, decodedBytes: 1024 * 1024, age: 1_000 };
 const channelBytes = 4 * 1024 * 1024;
 /** A server that restarts is waited for. */
 const tries = 20;

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ChunkPool, CopyText } from './copy-text.js';
+import { dateText } from './date-text.js';
 import type { TargetColumn } from './target.js';
 
 const column: TargetColumn = {
@@ -80,6 +81,44 @@ describe('CopyText', () => {
       { examples: [[0.1], [0.29], [-0.07], [1.005], [1e21], [4.35], [-0], [21474836.47]] },
     );
     expect(new CopyText(new ChunkPool()).decimal(12.5)).toBe(true);
+  });
+
+  test('writes moments as dateText does', () => {
+    fc.assert(
+      fc.property(fc.date({ noInvalidDate: true }), (date) => {
+        const out = new CopyText(new ChunkPool());
+        out.moment(date.getTime());
+        out.endRow();
+        expect(written(out)).toBe(`${dateText(date.getTime())}\n`);
+      }),
+    );
+  });
+
+  test('writes arrays of texts and nulls as literals, and leaves others', () => {
+    const text = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 100 }),
+      fc.stringMatching(/^[\\"\t\n\r,{}a-c]{0,90}$/),
+    );
+    const other = fc.oneof(fc.integer(), fc.constant([]), fc.date());
+    fc.assert(
+      fc.property(
+        fc.array(fc.oneof({ weight: 30, arbitrary: text }, { weight: 5, arbitrary: fc.constant(null) }, other)),
+        (cells) => {
+          const out = new CopyText(new ChunkPool());
+          out.text('before', column);
+          const taken = out.texts(cells);
+          out.endRow();
+          const storable = cells.every(
+            (cell) =>
+              cell === null || (typeof cell === 'string' && !cell.includes('\0') && !/\p{Surrogate}/u.test(cell)),
+          );
+          expect(taken).toBe(storable);
+          const items = cells.map((cell) => (cell === null ? 'NULL' : `"${String(cell).replace(/["\\]/g, '\\$&')}"`));
+          expect(written(out)).toBe(`before${taken ? escaped(`{${items.join(',')}}`) : ''}\n`);
+        },
+      ),
+      { examples: [[[]], [['']], [[null]], [['a"b\\c\td', 'x'.repeat(70), `${'y'.repeat(70)}"`]]] },
+    );
   });
 
   test('rows go on from chunk to chunk, and one larger than a chunk is whole', () => {

@@ -1,4 +1,5 @@
-import type { Refusal } from '../../contract/index.js';
+import type { Cell, Refusal } from '../../contract/index.js';
+import { dateBytes, writeDate } from './date-text.js';
 import type { TargetColumn } from './target.js';
 
 const chunkBytes = 64 * 1024;
@@ -83,26 +84,66 @@ export class CopyText {
     return true;
   }
 
+  /** A moment in milliseconds since 1970; not NaN. */
+  moment(time: number): void {
+    this.#reserve(dateBytes);
+    this.#at = writeDate(time, this.#buffer, this.#at);
+  }
+
   /** Escaped as COPY needs it. Gives a refusal for what no text of the database can hold; the row is to be dropped then. */
   text(text: string, column: TargetColumn): Refusal | undefined {
+    return this.#letters(text, escapes) ? undefined : unstorable(text, column);
+  }
+
+  /**
+   * An array's literal, each text in quotes; false, and nothing written, when other values than texts and null are among them, or
+   * a text that no array can hold.
+   */
+  texts(cells: readonly Cell[]): boolean {
+    const start = this.#at - this.#rowStart;
+    this.#byte(123);
+    for (let i = 0; i < cells.length; i++) {
+      const cell = cells[i];
+      if (i > 0) this.#byte(44);
+      if (cell === null || cell === undefined) {
+        this.#letters('NULL', escapes);
+        continue;
+      }
+      this.#byte(34);
+      if (typeof cell !== 'string' || !this.#letters(cell, escapesInArray)) {
+        this.#at = this.#rowStart + start;
+        return false;
+      }
+      this.#byte(34);
+    }
+    this.#byte(125);
+    return true;
+  }
+
+  /** False, and a part of them written, when one can't be stored. */
+  #letters(text: string, { letters, special }: Escapes): boolean {
     const { length } = text;
-    // No UTF-16 unit takes more than three bytes, escaped or not.
-    this.#reserve(length * 3);
+    // A UTF-16 unit takes three bytes at most, an escaped backslash within an array four.
+    this.#reserve(length * 4);
     if (length > longText && !special.test(text)) {
       this.#at += this.#buffer.write(text, this.#at, 'utf8');
-      return undefined;
+      return true;
     }
     const buffer = this.#buffer;
     let at = this.#at;
     for (let i = 0; i < length; i++) {
       const unit = text.charCodeAt(i);
       if (unit < 0x80) {
-        const letter = escapes[unit]!;
+        const letter = letters[unit]!;
         if (letter === 0) buffer[at++] = unit;
-        else if (letter === refused) return unstorable(text, column);
+        else if (letter === refused) return false;
         else {
           buffer[at++] = 92;
-          buffer[at++] = letter;
+          if (letter === quotedInArray) {
+            buffer[at++] = 92;
+            if (unit === 92) buffer[at++] = 92;
+            buffer[at++] = unit;
+          } else buffer[at++] = letter;
         }
       } else if (unit < 0x800) {
         buffer[at++] = 0xc0 | (unit >> 6);
@@ -113,7 +154,7 @@ export class CopyText {
         buffer[at++] = 0x80 | (unit & 0x3f);
       } else {
         const next = i + 1 < length ? text.charCodeAt(i + 1) : 0;
-        if (unit >= 0xdc00 || (next & 0xfc00) !== 0xdc00) return unstorable(text, column);
+        if (unit >= 0xdc00 || (next & 0xfc00) !== 0xdc00) return false;
         const point = 0x10000 + ((unit & 0x3ff) << 10) + (next & 0x3ff);
         buffer[at++] = 0xf0 | (point >> 18);
         buffer[at++] = 0x80 | ((point >> 12) & 0x3f);
@@ -123,7 +164,7 @@ export class CopyText {
       }
     }
     this.#at = at;
-    return undefined;
+    return true;
   }
 
   endRow(): void {
@@ -172,14 +213,24 @@ export class CopyText {
   }
 }
 
-const special = /[\\\t\n\r\0\ud800-\udfff]/;
-
 const refused = 1;
-/** What stands behind the backslash for a character of ASCII; 0 where it needs none. */
-const escapes = new Uint8Array(128);
-escapes[0] = refused;
+/** Within the quotes of an array's literal: a backslash before a quote or backslash, which COPY reads two of as one. */
+const quotedInArray = 2;
+
+interface Escapes {
+  /** What stands behind the backslash for a character of ASCII, or one of the above; 0 where it needs none. */
+  readonly letters: Uint8Array;
+  /** Whether a text has anything that is not written as it is. */
+  readonly special: RegExp;
+}
+
+const escapes: Escapes = { letters: new Uint8Array(128), special: /[\\\t\n\r\0\ud800-\udfff]/ };
+escapes.letters[0] = refused;
 for (const [character, letter] of ['\\\\', '\tt', '\nn', '\rr'])
-  escapes[character!.charCodeAt(0)] = letter!.charCodeAt(0);
+  escapes.letters[character!.charCodeAt(0)] = letter!.charCodeAt(0);
+
+const escapesInArray: Escapes = { letters: Uint8Array.from(escapes.letters), special: /["\\\t\n\r\0\ud800-\udfff]/ };
+for (const character of '"\\') escapesInArray.letters[character.charCodeAt(0)] = quotedInArray;
 
 /** What no text of the database can hold, whatever its type. */
 export function unstorable(text: string, column: TargetColumn): Refusal | undefined {

@@ -7,12 +7,17 @@ import type { Target, TargetColumn } from './target.js';
 /** Between looks at whether the connection takes more. */
 const rowsAtOnce = 500;
 
+/** Their elements are written as JSON, or stand between semicolons. */
+const otherArrays = new Set(['_json', '_jsonb', '_box']);
+
 /** How cells become text, worked out once for a list of columns. */
 export interface Encoder {
   readonly columns: readonly TargetColumn[];
   readonly texts: readonly CellText[];
   /** Where strings are written as they are: everywhere but as JSON. */
   readonly verbatim: readonly boolean[];
+  /** Where an array is a literal of texts in quotes with commas between. */
+  readonly arrays: readonly boolean[];
   /** Where the key columns stand, in modes that match rows by key. */
   readonly key: readonly number[];
   readonly pool: ChunkPool;
@@ -31,6 +36,7 @@ export function createEncoder(names: readonly string[], target: Target): Encoder
     columns,
     texts: columns.map(cellTextFor),
     verbatim: columns.map(({ baseType }) => baseType !== 'json' && baseType !== 'jsonb'),
+    arrays: columns.map(({ category, baseType }) => category === 'A' && !otherArrays.has(baseType)),
     key: target.mode === 'append' ? [] : target.key.map((name) => names.indexOf(name)),
     pool: new ChunkPool(),
   };
@@ -179,7 +185,7 @@ function missingAll(cells: readonly Cell[]): Refusal | undefined {
 
 function encodeLine(
   cells: readonly Cell[],
-  { texts, verbatim, columns }: Encoder,
+  { texts, verbatim, arrays, columns }: Encoder,
   textual: boolean,
   out: CopyText,
 ): Refusal | undefined {
@@ -199,6 +205,16 @@ function encodeLine(
         continue;
       }
       if (out.decimal(cell)) continue;
+    }
+    if (typeof cell === 'object') {
+      if (arrays[i] && Array.isArray(cell) && out.texts(cell)) continue;
+      if (verbatim[i] && cell instanceof Date) {
+        const time = cell.getTime();
+        if (!Number.isNaN(time)) {
+          out.moment(time);
+          continue;
+        }
+      }
     }
     // A job may put a constant that is not text among cells that are.
     const asItIs = typeof cell === 'string' && (textual || verbatim[i]);

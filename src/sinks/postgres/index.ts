@@ -33,10 +33,12 @@ import { createWriter, type Writer } from './write.js';
 
 export { type PostgresOptions, postgresOptions } from './options.js';
 
-/** Rows a batch may have, so that the arrays of the ledger and the server's staging stay small. */
-const maxBatchRows = 50_000;
-/** Each batch in flight holds its bytes, and again what is encoded of them. */
-const maxBatchBytes = 4 * 1024 * 1024;
+/**
+ * What a batch may have: each in flight holds its bytes, and the arrays of the ledger grow with its rows. A staging table is to
+ * stay within temp_buffers, 8 MB by default, in which rows take more room than as text.
+ */
+const straight = { maxBatchRows: 100_000, maxBatchBytes: 8 * 1024 * 1024 };
+const staged = { maxBatchRows: 50_000, maxBatchBytes: 4 * 1024 * 1024 };
 
 /**
  * A table of a PostgreSQL server, 13 to 18, as a sink: exactly once, in every mode, also behind a pooler in transaction
@@ -146,7 +148,8 @@ class PostgresSink implements Sink {
     this.#pool = createPool(address);
     this.#ask = asking(this.#pool, address);
     const guarantee = wish.ledger ? 'exactly once' : wish.mode === 'append' ? 'at least once' : 'idempotent';
-    this.traits = { maxBatchRows, maxBatchBytes, guarantee, rewrites: wish.mode !== 'append' };
+    const append = wish.mode === 'append';
+    this.traits = { ...(append ? straight : staged), guarantee, rewrites: !append };
     if (wish.mode === 'append') this.count = (context) => this.#count(context);
     if (wish.ledger) this.ledger = new PostgresLedger(this.#ask);
   }
