@@ -25,6 +25,7 @@ export interface RunFlags {
 export interface LoadFlags extends RunFlags {
   readonly columns?: string;
   readonly ignoreExtra?: boolean;
+  readonly iam?: boolean;
   readonly table?: string;
   readonly mode?: string;
   readonly key?: string;
@@ -59,7 +60,7 @@ interface Destination<Typed> {
 type Destinations<Flags> = { readonly [Name in keyof Flags]-?: Destination<NonNullable<Flags[Name]>> };
 
 type SinkName = 'postgres' | 'aerospike';
-type SinkFlag = 'table' | 'mode' | 'key' | 'create' | 'keyType' | 'bins' | 'ttl';
+type SinkFlag = 'iam' | 'table' | 'mode' | 'key' | 'create' | 'keyType' | 'bins' | 'ttl';
 
 const runFlags: Destinations<Omit<RunFlags, 'ledger'>> = {
   workers: { flag: '--workers', path: ['workers'], read: count },
@@ -97,6 +98,7 @@ type SinkFlags = Partial<Destinations<Pick<LoadFlags, SinkFlag>>>;
 
 const sinkFlags: Readonly<Record<SinkName, SinkFlags>> = {
   postgres: {
+    iam: { flag: '--iam', path: ['sink', 'postgres', 'iam'] },
     table: { flag: '--table', path: ['sink', 'postgres', 'table'] },
     mode: { flag: '--mode', path: ['sink', 'postgres', 'mode'] },
     key: { flag: '--key', path: ['sink', 'postgres', 'key'], read: names },

@@ -1,11 +1,14 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { unzipSync } from 'fflate';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { scratchFolder } from '../integration/sluice.js';
 import { startCitiesApi } from '../servers/cities-api.js';
 import { scratchDatabase } from '../servers/database.js';
+import { startS3rver } from '../servers/s3.js';
 import { startTroubledApi } from '../servers/troubled-api.js';
 import { type Sandbox, startSandbox } from './lambda.js';
 
@@ -126,6 +129,40 @@ describe('the bundle', () => {
     server.close();
     // The machine does other things as well: the best of five, and the processor's time, are nearest to what the code takes.
     expect(Math.min(...times)).toBeLessThan(300);
+  });
+
+  test('reads files from S3 by the client that is in the runtime', async () => {
+    await using database = await scratchDatabase();
+    await using store = await startS3rver();
+    await using folder_ = await scratchFolder();
+    await store.put('orders/1.csv', 'id,name\n1,a\n2,b\n');
+    await store.put('orders/2.csv.gz', gzipSync('id,name\n3,c\n'));
+    const job = join(folder_.path, 'orders.yaml');
+    const sink = 'postgres: { table: orders, create: true }';
+    writeFileSync(job, `source: { file: { path: "s3://shop/orders/*.csv*" } }\nsink: { ${sink} }\n`);
+    execFileSync(process.execPath, ['scripts/build-lambda.js', job]);
+    const { hostname, port, username, password, pathname } = new URL(database.url);
+    const env = {
+      LAMBDA_TASK_ROOT: folder,
+      PGHOST: hostname,
+      PGPORT: port,
+      PGUSER: username,
+      PGPASSWORD: password,
+      PGDATABASE: pathname.slice(1),
+      ...store.env,
+    };
+    await using sandbox = await startSandbox(env, handler);
+    expect(await sandbox.invoke({})).toMatchObject({
+      kind: 'answer',
+      value: { status: 'complete', report: { read: 3, written: 3, source: 'file:s3://shop/orders/*.csv*' } },
+    });
+    expect((await database.client.query('SELECT * FROM orders ORDER BY id')).rows).toMatchObject([
+      {},
+      {},
+      { name: 'c' },
+    ]);
+    const bytes = filesOf(folder).reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
+    expect(bytes).toBeLessThan(1_500_000);
   });
 
   test('with a job file that is not there is not made', () => {

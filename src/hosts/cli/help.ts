@@ -17,6 +17,8 @@ Environment:
   DATABASE_URL  runs: the database, when none is given; demo: the server to use
   AEROSPIKE_USER AEROSPIKE_PASSWORD
                 what an address of Aerospike leaves out
+  SLUICE_HEALTH_PORT
+                as --health-port: where GET /health is answered
   SLUICE_LOG    debug: the log in the run folder tells of every batch and page
   SLUICE_DEBUG  1: errors come with their stack
   NO_COLOR      1: no colours

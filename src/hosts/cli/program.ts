@@ -24,6 +24,9 @@ import type { Terminal } from './terminal.js';
 type Ledgered<Flags> = Omit<Flags, 'ledger'> & { ledger: boolean };
 type LoadOptions = Ledgered<Omit<LoadFlags, 'header' | 'httpHeader'>> & RunSettings & { header?: boolean | string[] };
 
+/** The flags of `sluice runs`, as typed. */
+type LedgerFlags = { json?: boolean; iam?: boolean };
+
 /** The command's grammar. Nothing is loaded for a subcommand until it runs; then `done` gets its exit code. */
 export function makeProgram(terminal: Terminal, done: (code: number) => void): Command {
   const program = new Command('sluice')
@@ -46,7 +49,10 @@ export function makeProgram(terminal: Terminal, done: (code: number) => void): C
   withTarget(load)
     .option('--create', 'PostgreSQL: create the table from a sample when it does not exist')
     .optionsGroup('Columns:')
-    .option('--columns <list>', 'what goes into which column, such as id,name,lon=loc.coordinates[0]')
+    .option(
+      '--columns <list>',
+      'what goes into which column, such as id,name,lon=loc.coordinates[0]; constants: source:=api, defaults: pop??0, casts: raw=$::text',
+    )
     .option('--ignore-extra', 'drop fields the table has no column for, instead of refusing them')
     .optionsGroup('Files:')
     .option('--format <format>', 'csv or ndjson (default: by the name of the file)')
@@ -102,7 +108,7 @@ export function makeProgram(terminal: Terminal, done: (code: number) => void): C
     .optionsGroup('Going on:')
     .option('--force', 'although the source is no longer what it was')
     .option('--wait', 'wait while another process runs this job, instead of failing');
-  withOutput(resume)
+  withHealth(withOutput(resume))
     .addHelpText('after', resumeHelp)
     .action(async (name: string, options: ResumeFlags & RunSettings) => {
       const { resumeCommand } = await import('./commands.js');
@@ -150,6 +156,8 @@ export function makeProgram(terminal: Terminal, done: (code: number) => void): C
     });
   return program;
 }
+
+const iamHelp = 'PostgreSQL: log in by tokens of AWS IAM, not by a password';
 
 const sinkOrEnvironment = 'the address of the database; default: DATABASE_URL, or PGHOST and its like';
 
@@ -203,33 +211,36 @@ function addRuns(program: Command, terminal: Terminal, done: (code: number) => v
     .command('list', { isDefault: true })
     .description('Lists the runs, newest first. The same as sluice runs alone.')
     .argument('[sink]', sinkOrEnvironment)
+    .option('--iam', iamHelp)
     .option('--json', 'print them as one line of JSON')
     .addHelpText('after', runsHelp)
-    .action(async (sink: string | undefined, { json = false }: { json?: boolean }) => {
+    .action(async (sink: string | undefined, { json = false, iam = false }: LedgerFlags) => {
       const { listRuns } = await import('./runs.js');
-      done(await listRuns(sink, json, terminal));
+      done(await listRuns(sink, { json, iam }, terminal));
     });
   runs
     .command('show')
     .description('Shows one run: how far it came, split by split, and what it rejected.')
     .argument('<run>', "the run's name, or its folder, which also knows the database")
     .argument('[sink]', sinkOrEnvironment)
+    .option('--iam', iamHelp)
     .option('--json', 'print it as one line of JSON')
     .addHelpText('after', showHelp)
-    .action(async (run: string, sink: string | undefined, { json = false }: { json?: boolean }) => {
+    .action(async (run: string, sink: string | undefined, { json = false, iam = false }: LedgerFlags) => {
       const { showRun } = await import('./runs.js');
-      done(await showRun(run, sink, json, terminal));
+      done(await showRun(run, sink, { json, iam }, terminal));
     });
   runs
     .command('prune')
     .description('Forgets runs that ended: they can no longer be resumed, and the account of their rejects is gone.')
     .argument('[sink]', sinkOrEnvironment)
     .option('--keep <n>', 'newest runs of each job to keep', '10')
+    .option('--iam', iamHelp)
     .option('--json', 'print how many as one line of JSON')
     .addHelpText('after', pruneHelp)
-    .action(async (sink: string | undefined, { keep, json = false }: { keep: string; json?: boolean }) => {
+    .action(async (sink: string | undefined, { keep, json = false, iam = false }: LedgerFlags & { keep: string }) => {
       const { pruneRuns } = await import('./runs.js');
-      done(await pruneRuns(sink, keep, json, terminal));
+      done(await pruneRuns(sink, keep, { json, iam }, terminal));
     });
 }
 
@@ -244,6 +255,7 @@ function withTarget(command: Command): Command {
       '--key <columns>',
       'PostgreSQL: columns that tell rows apart, with commas between (default: the primary key); Aerospike: the column whose value is the key',
     )
+    .option('--iam', iamHelp)
     .option('--table <name>', 'PostgreSQL: table, or schema.table; quote odd names: \'"My Schema"."T"\'')
     .option('--key-type <type>', 'Aerospike: integer, string or bytes (default: as records have it, so text from CSV)')
     .option(
@@ -268,7 +280,14 @@ function withFolder(command: Command): Command {
     .optionsGroup('Running:')
     .option('--dry-run', 'read a sample, match it with the table, say what would be done; change nothing')
     .option('--run-dir <folder>', 'where job, log, report and rejects go (default: runs/<run>)');
-  return withOutput(command);
+  return withHealth(withOutput(command));
+}
+
+function withHealth(command: Command): Command {
+  return command.option(
+    '--health-port <port>',
+    'answer GET /health with how the run goes (default: SLUICE_HEALTH_PORT)',
+  );
 }
 
 function withPace(command: Command): Command {

@@ -11,10 +11,11 @@ import { sinks } from '../../registry.js';
 import { startDisplay } from './display.js';
 import { exitCode, exitCodes } from './exit-code.js';
 import { explain } from './explain.js';
+import { serveHealth } from './health.js';
 import { findPrediction } from './predictions.js';
 import { defaultRunDir, makeRunDir } from './run-folder.js';
 import { logLevel, openRunLog } from './run-log.js';
-import { saveJob, type WrittenJob } from './saved-job.js';
+import { readSavedJob, saveJob, type WrittenJob } from './saved-job.js';
 import { watchSignals } from './signals.js';
 import { describeDryRun, summarize } from './summary.js';
 import type { Terminal } from './terminal.js';
@@ -32,6 +33,8 @@ export interface RunSettings {
   readonly resume?: boolean | string;
   readonly force?: boolean;
   readonly wait?: boolean;
+  /** Where it is told how the run goes; as typed. Default: SLUICE_HEALTH_PORT, or nowhere. */
+  readonly healthPort?: string;
 }
 
 /** What a host knows of a job besides the job. */
@@ -61,8 +64,25 @@ export async function runJob(
     const advice = hint?.(error);
     if (advice !== undefined) terminal.say(advice);
   }
+  const wayOn = settings.quiet ? undefined : howToGoOn(report);
+  if (wayOn !== undefined) terminal.say(wayOn);
   if (settings.json) terminal.print(JSON.stringify(report));
   return exitCode(report);
+}
+
+/** Of a run that did not come to its end and whose folder keeps the job: the command that goes on with it. */
+function howToGoOn({ status, run, runDir }: Report): string | undefined {
+  if (runDir === null || (status !== 'interrupted' && status !== 'failed')) return undefined;
+  if (!keepsJob(runDir, run)) return undefined;
+  return `To go on where it stopped: sluice resume ${/[^\w./\\:-]/.test(runDir) ? `'${runDir}'` : runDir}`;
+}
+
+function keepsJob(folder: string, run: string): boolean {
+  try {
+    return readSavedJob(folder)?.run === run;
+  } catch {
+    return false;
+  }
 }
 
 async function plan(job: Job, settings: RunSettings, terminal: Terminal): Promise<number> {
@@ -92,6 +112,8 @@ export async function runLoad(
   stop: Pick<LoadOptions, 'drain' | 'signal'>,
   written?: WrittenJob,
 ): Promise<Outcome> {
+  await using health = await serveHealth(settings.healthPort ?? process.env.SLUICE_HEALTH_PORT);
+  if (health.port !== undefined && !settings.quiet) terminal.say(`health: http://127.0.0.1:${health.port}/health`);
   const prepared = { ...(await prepare(job)), ...(await ledgerOf(job)) };
   const { run, resume } = await whichRun(prepared, settings.resume ?? false, stop);
   const warn = (text: string) => terminal.say(`${terminal.paint('yellow', 'warning:')} ${text}`);
@@ -121,15 +143,22 @@ export async function runLoad(
       wait: settings.wait ?? false,
       onBegin(begun) {
         resumed = begun.resumed;
+        health.begun(begun.run);
         if (runDir !== undefined && written) keepJob(runDir, begun.run, written, terminal, warn);
       },
       onWait(message) {
+        health.waiting();
         if (!settings.quiet) terminal.say(`waiting: ${message}`);
       },
-      onProgress: (snapshot) => display.update(snapshot),
+      onProgress(snapshot) {
+        health.update(snapshot);
+        display.update(snapshot);
+      },
     });
+    health.ended(report.status);
     return { report, resumed };
   } catch (error) {
+    health.ended(error instanceof LoadError ? error.report.status : 'failed');
     if (error instanceof LoadError) return { report: error.report, error, resumed };
     throw error;
   }

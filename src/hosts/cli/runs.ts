@@ -14,12 +14,28 @@ import { readSavedJob, type SavedJob } from './saved-job.js';
 import { watchSignals } from './signals.js';
 import type { Terminal } from './terminal.js';
 
+/** How a ledger is looked into, as typed. */
+interface RunsSettings {
+  readonly json: boolean;
+  readonly iam: boolean;
+}
+
+/** Where a ledger is. */
+interface Place {
+  readonly address: string | undefined;
+  readonly iam: boolean;
+}
+
 /** Rejects that `sluice runs show` prints. */
 const rejectsShown = 10;
 
 /** `sluice runs [SINK]`. */
-export async function listRuns(sink: string | undefined, json: boolean, terminal: Terminal): Promise<number> {
-  return await withLedger(sink, terminal, async (ledger, signal) => {
+export async function listRuns(
+  sink: string | undefined,
+  { json, iam }: RunsSettings,
+  terminal: Terminal,
+): Promise<number> {
+  return await withLedger({ address: sink, iam }, terminal, async (ledger, signal) => {
     const runs = await ledger.runs(signal);
     terminal.print(json ? JSON.stringify(runs.map(listed)) : tableOfRuns(runs, new Date()));
   });
@@ -29,7 +45,7 @@ export async function listRuns(sink: string | undefined, json: boolean, terminal
 export async function showRun(
   name: string,
   sink: string | undefined,
-  json: boolean,
+  { json, iam }: RunsSettings,
   terminal: Terminal,
 ): Promise<number> {
   const saved = readSavedJob(name);
@@ -37,8 +53,8 @@ export async function showRun(
     throw new ConfigError('no-such-run', `the folder ${name} holds no job.json of a run that was begun with a ledger`);
   }
   const run = saved?.run ?? name;
-  const address = saved !== undefined && !sink ? await ledgerOf(saved, join(name, 'job.json')) : sink;
-  return await withLedger(address, terminal, async (ledger, signal) => {
+  const place = saved !== undefined && !sink ? await ledgerOf(saved, join(name, 'job.json')) : { address: sink, iam };
+  return await withLedger(place, terminal, async (ledger, signal) => {
     const { record, checkpoint } = await find(ledger, run, signal);
     const { first, replayed } = await openRejects(ledger, record, rejectsShown, signal);
     const shown = { ...listed(record), replayed, splits: splitsOf(checkpoint), columns: checkpoint.columns };
@@ -54,22 +70,22 @@ export async function showRun(
 export async function pruneRuns(
   sink: string | undefined,
   keep: string,
-  json: boolean,
+  { json, iam }: RunsSettings,
   terminal: Terminal,
 ): Promise<number> {
   if (!/^\d{1,9}$/.test(keep)) throw new ConfigError('bad-usage', '--keep: expected a whole number, 0 or more');
-  return await withLedger(sink, terminal, async (ledger, signal) => {
+  return await withLedger({ address: sink, iam }, terminal, async (ledger, signal) => {
     const pruned = await ledger.prune(Number(keep), signal);
     terminal.print(json ? JSON.stringify({ pruned }) : `${pruned} ${pruned === 1 ? 'run' : 'runs'} forgotten`);
   });
 }
 
 async function withLedger(
-  sink: string | undefined,
+  { address: given, iam }: Place,
   terminal: Terminal,
   work: (ledger: Ledger, signal: AbortSignal) => Promise<void>,
 ): Promise<number> {
-  const address = addressOf(sink, process.env);
+  const address = addressOf(given, process.env);
   terminal.redactor.learn({ address });
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(address)?.[1]?.toLowerCase() ?? '';
   const open = Object.hasOwn(ledgers, scheme) ? ledgers[scheme] : undefined;
@@ -86,7 +102,7 @@ async function withLedger(
     await work(fileLedger(address), AbortSignal.any([interruption.drain, interruption.signal]));
     return exitCodes.complete;
   }
-  await using ledger = (await open())(address);
+  await using ledger = (await open())(address, { iam });
   await work(ledger, AbortSignal.any([interruption.drain, interruption.signal]));
   return exitCodes.complete;
 }
@@ -96,11 +112,16 @@ function isFolder(path: string): boolean {
 }
 
 /** Where the account of a saved job's runs is kept. */
-async function ledgerOf(saved: SavedJob, title: string): Promise<string> {
+async function ledgerOf(saved: SavedJob, title: string): Promise<Place> {
   const { sink, ledger = defaultLedger } = await jobOfRejects(saved, { run: saved.run }, title);
-  if (!(await sinks[sink.name]!()).keepsLedger) return resolve(saved.directory, ledger || defaultLedger);
+  if (!(await sinks[sink.name]!()).keepsLedger) {
+    return { address: resolve(saved.directory, ledger || defaultLedger), iam: false };
+  }
   const url = valueAt(sink.options, ['url']);
-  return typeof url === 'string' ? url : `${sink.name}://`;
+  return {
+    address: typeof url === 'string' ? url : `${sink.name}://`,
+    iam: valueAt(sink.options, ['iam']) === true,
+  };
 }
 
 function addressOf(sink: string | undefined, environment: Readonly<Record<string, string | undefined>>): string {

@@ -2,5 +2,7 @@
 export interface LambdaContext {
   readonly awsRequestId: string;
   readonly functionName: string;
+  /** With the alias or version that was asked for. */
+  readonly invokedFunctionArn?: string;
   getRemainingTimeInMillis(): number;
 }

@@ -1,3 +1,4 @@
+import { SluiceError } from '../../errors.js';
 import { keepHeapLean, keepYoungSpaceSmall } from '../lean-heap.js';
 import { Redactor } from '../redact.js';
 import type { LambdaContext } from './context.js';
@@ -7,6 +8,7 @@ import { type Jobs, jobOf, preload } from './jobs.js';
 import { type RunLog, runLog } from './log.js';
 import { asQueueEvent, loadQueue, type QueueResult } from './queue.js';
 import type { Result } from './result.js';
+import { lambdaClient, selfInvoking } from './self.js';
 import { told } from './told.js';
 
 export type { LambdaContext } from './context.js';
@@ -18,6 +20,15 @@ export type { Continue, Done, Ended, Held, Result } from './result.js';
 /** A handler for AWS Lambda's Node.js runtimes. It answers messages of a queue with those that are to stay there. */
 export type Handler = (event: unknown, context: LambdaContext) => Promise<Result | QueueResult>;
 
+export interface HandlerOptions {
+  /**
+   * How a load longer than an invocation goes on. `answer`: whoever invoked is answered with the event to invoke with next.
+   * `self`: the function invokes itself with it, asynchronously; needs @aws-sdk/client-lambda, which Lambda's runtimes have,
+   * and the permission to do so. Default: answer. Messages of a queue come again by themselves.
+   */
+  readonly goOn?: 'answer' | 'self';
+}
+
 /** A function of so many MiB, or of less, has to be careful with them. */
 const little = 256;
 
@@ -28,10 +39,10 @@ const little = 256;
  *
  * The handler throws what hinders a load, as an Error whose name is the stable code.
  */
-export function createHandler(jobs: Jobs): Handler {
+export function createHandler(jobs: Jobs, { goOn = 'answer' }: HandlerOptions = {}): Handler {
   keepHeapLean();
   if (Number(process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE) <= little) keepYoungSpaceSmall();
-  let before: Promise<unknown> = preload(jobs).catch(() => {});
+  let before: Promise<unknown> = Promise.allSettled([preload(jobs), ...(goOn === 'self' ? [lambdaClient()] : [])]);
 
   async function loadOne(event: unknown, context: LambdaContext): Promise<Result> {
     const redactor = new Redactor();
@@ -53,9 +64,19 @@ export function createHandler(jobs: Jobs): Handler {
     }
   }
 
+  const loadAlone = goOn === 'self' ? selfInvoking(loadOne) : loadOne;
+
+  async function loadAsked(event: unknown, context: LambdaContext): Promise<Result> {
+    try {
+      return await loadAlone(event, context);
+    } catch (error) {
+      throw error instanceof SluiceError ? told(error, new Redactor()) : error;
+    }
+  }
+
   return async (event, context) => {
     const queue = asQueueEvent(event);
-    if (queue === undefined) return await loadOne(event, context);
+    if (queue === undefined) return await loadAsked(event, context);
     return await loadQueue(
       queue,
       (asked) => loadOne(asked, context),

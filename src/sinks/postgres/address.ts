@@ -14,6 +14,8 @@ export interface Address {
   readonly database: string;
   /** Undefined: the password file is asked, if the server wants a password at all. */
   readonly password: string | undefined;
+  /** The password is a token of AWS's IAM, made when a connection is. */
+  readonly iam: boolean;
   readonly sslmode: SslMode;
   /** Paths; `system` as root certificate stands for the roots that Node.js trusts. */
   readonly sslrootcert: string | undefined;
@@ -29,6 +31,8 @@ export interface Address {
 }
 
 export interface Surroundings {
+  /** As in Address; default false. */
+  readonly iam?: boolean;
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Whether a file is there; to find the server's Unix socket. */
   readonly exists?: (path: string) => boolean;
@@ -59,7 +63,7 @@ const socketDirectories = ['/var/run/postgresql', '/tmp'];
  */
 export function parseAddress(
   url: string | undefined,
-  { env = process.env, exists = existsSync }: Surroundings = {},
+  { env = process.env, exists = existsSync, iam = false }: Surroundings = {},
 ): Address {
   const given = url === undefined ? {} : parseUri(url);
   const pick = (name: Parameter) => given.query?.get(name) || env[parameters[name]] || undefined;
@@ -71,8 +75,9 @@ export function parseAddress(
     port,
     user,
     database: given.database ?? (env.PGDATABASE || user),
-    password: given.password ?? (env.PGPASSWORD || undefined),
-    sslmode: readSslMode(pick('sslmode'), sslrootcert),
+    password: readPassword(given.password, env.PGPASSWORD, iam),
+    iam,
+    sslmode: readSslMode(pick('sslmode'), sslrootcert, iam),
     sslrootcert,
     sslcert: pick('sslcert'),
     sslkey: pick('sslkey'),
@@ -173,11 +178,33 @@ function readPort(text: string): number {
   return port;
 }
 
-function readSslMode(text: string | undefined, rootcert: string | undefined): SslMode {
-  if (text === undefined) return rootcert === 'system' ? 'verify-full' : 'prefer';
+function readPassword(
+  given: string | undefined,
+  fromEnvironment: string | undefined,
+  iam: boolean,
+): string | undefined {
+  if (!iam) return given ?? (fromEnvironment || undefined);
+  if (given === undefined) return undefined;
+  throw new ConfigError(
+    'bad-url',
+    'tokens of IAM stand in for the password: take the one in the PostgreSQL address out',
+  );
+}
+
+function readSslMode(text: string | undefined, rootcert: string | undefined, iam: boolean): SslMode {
+  if (text === undefined) {
+    if (rootcert === 'system' || (iam && rootcert !== undefined)) return 'verify-full';
+    return iam ? 'require' : 'prefer';
+  }
   const mode = sslModes.find((known) => known === text);
   if (mode === undefined) {
     throw new ConfigError('bad-sslmode', `"${text}" is not an sslmode: use ${sslModes.join(', ')}`);
+  }
+  if (iam && !['require', 'verify-ca', 'verify-full'].includes(mode)) {
+    throw new ConfigError(
+      'bad-sslmode',
+      `sslmode=${mode} might send an IAM token in the clear: use verify-full, or at least require`,
+    );
   }
   if (rootcert === 'system' && mode !== 'verify-full') {
     throw new ConfigError(

@@ -174,8 +174,16 @@ export function explainConnect(error: unknown, address: Address): SluiceError {
   return new SinkError(code, `can't connect to ${where}: ${problem}. ${remedy}.`, { cause: error });
 }
 
-function reason(error: unknown, { host, port, user, database, sslmode }: Address): [string, string, string] {
+function reason(error: unknown, address: Address): [string, string, string] {
+  const { host, port, user, database, sslmode, iam } = address;
   const code = codeOf(error);
+  if (iam && (code === '28P01' || code === '28000')) {
+    return [
+      'access-refused',
+      `the server does not take the IAM token (${code})`,
+      `Check that user "${user}" is granted rds_iam, that the policy of these credentials allows rds-db:connect for it, that IAM authentication is on, and that the host is the endpoint itself and no alias of it`,
+    ];
+  }
   switch (code) {
     case '28P01':
       return ['wrong-password', 'wrong user or password', 'Check both, or set PGPASSWORD or a password file'];

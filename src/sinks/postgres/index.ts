@@ -90,16 +90,19 @@ export async function postgresScratch(options: PostgresOptions, signal: AbortSig
 function checked(options: PostgresOptions): { address: Address; table: TableName; wish: Wishes } {
   const parsed = postgresOptions.safeParse(options);
   if (!parsed.success) throw new ConfigError('bad-option', `sink postgres: ${z.prettifyError(parsed.error)}`);
-  const { url, table, mode, key, create, ledger } = parsed.data;
-  return { address: parseAddress(url), table: parseTableName(table), wish: { mode, key, create, ledger } };
+  const { url, iam, table, mode, key, create, ledger } = parsed.data;
+  return { address: parseAddress(url, { iam }), table: parseTableName(table), wish: { mode, key, create, ledger } };
 }
 
 /**
  * The account of what is loaded into a database, without a table: to list runs and to forget old ones.
  * @throws ConfigError when the address is not valid. Nothing is connected yet.
  */
-export function postgresLedger(url: string | undefined): Ledger & AsyncDisposable {
-  const address = parseAddress(url);
+export function postgresLedger(
+  url: string | undefined,
+  { iam = false }: Pick<PostgresOptions, 'iam'> = {},
+): Ledger & AsyncDisposable {
+  const address = parseAddress(url, { iam });
   const pool = createPool(address);
   return Object.assign(new PostgresLedger(asking(pool, address)), {
     [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),

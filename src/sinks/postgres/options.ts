@@ -8,6 +8,12 @@ export const postgresOptions = z
       .describe(
         'postgres://user:password@host:port/database?sslmode=...; what it leaves out comes from PGHOST and its like',
       ),
+    iam: z
+      .boolean()
+      .default(false)
+      .describe(
+        'log in by tokens of AWS IAM instead of a password, made from the credentials of this process; needs @aws-sdk/rds-signer, and TLS',
+      ),
     table: z.string().min(1).describe('table, or schema.table; quote odd names: "My Schema"."T"'),
     mode: z
       .enum(['append', 'upsert', 'ignore'])

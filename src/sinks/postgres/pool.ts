@@ -5,6 +5,7 @@ import { codeOf, SinkError, SluiceError } from '../../errors.js';
 import { type Address, describeServer } from './address.js';
 import { type CancelKey, requestCancel } from './cancel.js';
 import { asConnectionLost, takesNoWrites } from './errors.js';
+import { iamTokens, type Tokens } from './iam.js';
 import { type Encryption, encryptions, mayFallBack } from './tls.js';
 
 /** A connection that is one borrower's alone until released. */
@@ -31,6 +32,9 @@ const farewell = 2000;
 
 const cancelTimeout = 500;
 
+/** SQLSTATEs of a server that does not let us in. */
+const refused: ReadonlySet<string> = new Set(['28P01', '28000']);
+
 interface Connection {
   readonly client: pg.Client;
   readonly ssl: Encryption;
@@ -52,9 +56,11 @@ class ConnectionPool implements Pool {
   /** What sslmode allows, narrowed to what worked once something did. */
   #encryptions: readonly Encryption[] | undefined;
   readonly #closing = new AbortController();
+  readonly #tokens: Tokens | undefined;
 
   constructor(address: Address) {
     this.#address = address;
+    if (address.iam) this.#tokens = iamTokens(address);
     // Each connection being made listens, and there may be many.
     setMaxListeners(0, this.#closing.signal);
   }
@@ -128,7 +134,7 @@ class ConnectionPool implements Pool {
       port: address.port,
       user: address.user,
       database: address.database,
-      password: () => findPassword(address),
+      password: () => this.#tokens?.get() ?? findPassword(address),
       ssl,
       sslnegotiation: 'postgres',
       application_name: address.applicationName,
@@ -162,6 +168,7 @@ class ConnectionPool implements Pool {
       return connection;
     } catch (error) {
       client.connection.stream.destroy();
+      if (refused.has(codeOf(error) ?? '')) this.#tokens?.forget();
       if (signal.aborted) throw signal.reason;
       if (codeOf(error) !== undefined) throw error;
       throw new SluiceError('connection-lost', `${describeServer(address)} ended the connection`, { cause: error });

@@ -4,19 +4,23 @@ import type { ByteStream } from '../../formats/bytes.js';
 import { readCsv, readCsvFields } from '../../formats/csv.js';
 import { readNdjson } from '../../formats/ndjson.js';
 import { BufferPool } from './buffer-pool.js';
-import { fileBytes, standardInputBytes, step } from './file-bytes.js';
-import { fingerprintOf } from './fingerprint.js';
+import { step } from './file-bytes.js';
 import { gunzipped } from './gunzip.js';
+import { inOrder } from './in-order.js';
+import { localFiles } from './local-files.js';
 import { type FileOptions, fileOptions } from './options.js';
-import { findFiles, isPattern, lookAt, standardInput } from './paths.js';
+import { isPattern, standardInput } from './paths.js';
+import { isS3, parseS3 } from './s3/address.js';
+import type { FoundFile, Store } from './store.js';
 
 export { type FileOptions, fileOptions } from './options.js';
 
-/** Files of a glob whose headers are read before the first record is. */
+/** Files of a glob whose headers are read before the first record is, and how many of them at once. */
 const headersLookedAt = 1_000;
+const headersAtOnce = 8;
 
 /**
- * Records from CSV and NDJSON files, plain or gzip, or from standard input: one split a file, its id the path.
+ * Records from CSV and NDJSON files, plain or gzip, of this machine, of S3, or from standard input: one split a file, its id the path.
  * Throws ConfigError when an option is wrong, or when the format of a file can't be told. `splits` throws SourceError
  * (`no-such-file`, `is-a-directory`, `no-permission`) or ConfigError (`no-files`) before anything is read; `read`
  * throws SourceError for what the bytes turn out to be: `bad-gzip`, `bad-header`, `record-too-large`, `source-shrank`.
@@ -33,15 +37,41 @@ export function file(options: FileOptions): Source {
     const kind = formatOf(path, format);
     if (kind.format === 'csv') checkNull(path, dialect.null, dialect.delimiter ?? kind.delimiter);
   };
-  for (const given of paths) if (!isPattern(given)) check(given);
+  for (const given of paths) {
+    if (isS3(given)) parseS3(given);
+    if (!isPattern(given)) check(given);
+  }
 
   const pool = new BufferPool(step);
+  const local = localFiles(pool);
+  let s3: Promise<Store> | undefined;
+  const storeOf = async (path: string): Promise<Store> => {
+    if (!isS3(path)) return local;
+    s3 ??= import('./s3/index.js').then(({ s3Objects }) => s3Objects(pool));
+    return await s3;
+  };
+
+  async function openBytes(split: Split, signal: AbortSignal): Promise<ByteStream> {
+    const store = await storeOf(split.id);
+    const open = await store.open(split, gzip, signal);
+    return gunzipped(open.bytes, open.gzip, split.id === standardInput ? 'standard input' : split.id);
+  }
+
+  /** Each once: in the order given, those of a glob sorted. */
+  async function findFiles(signal: AbortSignal): Promise<FoundFile[]> {
+    const found = new Map<string, FoundFile>();
+    for (const path of paths) {
+      const store = await storeOf(path);
+      for (const file of await store.find(path, gzip, signal)) if (!found.has(file.key)) found.set(file.key, file);
+    }
+    return [...found.values()];
+  }
 
   async function fieldsOf(split: Split, signal: AbortSignal): Promise<readonly string[] | undefined> {
     const kind = formatOf(split.id, format);
     if (kind.format === 'ndjson') return undefined;
     const delimiter = dialect.delimiter ?? kind.delimiter;
-    const bytes = await openBytes(split, gzip, pool, signal);
+    const bytes = await openBytes(split, signal);
     const fields = await readCsvFields(bytes, { ...dialect, delimiter, split: split.id });
     if (fields && !dialect.fields) checkDelimiter(split.id, fields, delimiter);
     return fields;
@@ -53,21 +83,20 @@ export function file(options: FileOptions): Source {
     once: paths.includes(standardInput),
 
     async *splits({ signal }: ReadContext): AsyncGenerator<Split> {
-      const files = await findFiles(paths, gzip);
+      const files = await findFiles(signal);
       for (const { path } of files) check(path);
-      for (const [i, { path, size, gzip }] of files.entries()) {
-        const fingerprint = size === undefined ? undefined : await fingerprintOf(path);
+      yield* inOrder(files, headersAtOnce, async ({ path, size, gzip, fingerprint }, i) => {
+        const split = { id: path, ...(fingerprint !== undefined && { fingerprint }) };
         const seekable = size !== undefined && i < headersLookedAt;
-        const fields = seekable ? await fieldsOf({ id: path, bytes: size }, signal) : undefined;
-        const split = { id: path, fingerprint, ...(fields && { fields }) };
+        const fields = seekable ? await fieldsOf({ ...split, bytes: size }, signal) : undefined;
         // How many bytes gzip holds is known only when it has been read.
-        yield size === undefined || gzip ? split : { ...split, bytes: size };
-      }
+        return { ...split, ...(fields && { fields }), ...(size !== undefined && !gzip && { bytes: size }) };
+      });
     },
 
     async *read(split: Split, from: ResumePoint | undefined, context: ReadContext): AsyncGenerator<Chunk> {
       const { signal } = context;
-      const bytes = await openBytes(split, gzip, pool, signal);
+      const bytes = await openBytes(split, signal);
       const kind = formatOf(split.id, format);
       const delimiter = dialect.delimiter ?? kind.delimiter;
       const chunks =
@@ -88,7 +117,10 @@ export function file(options: FileOptions): Source {
       }
     },
 
-    async [Symbol.asyncDispose]() {},
+    async [Symbol.asyncDispose]() {
+      const opened = await s3?.catch(() => undefined);
+      await opened?.[Symbol.asyncDispose]();
+    },
   };
 }
 
@@ -119,18 +151,6 @@ function checkDelimiter(path: string, fields: readonly string[], delimiter: stri
 function recycled(chunk: Chunk, pool: BufferPool): Chunk {
   if (chunk.kind !== 'csv' || !pool.lent(chunk.data)) return chunk;
   return { ...chunk, release: () => pool.giveBack(chunk.data) };
-}
-
-async function openBytes(
-  split: Split,
-  gzip: boolean | undefined,
-  pool: BufferPool,
-  signal: AbortSignal,
-): Promise<ByteStream> {
-  if (split.id === standardInput) return gunzipped(standardInputBytes(signal), gzip, 'standard input');
-  const found = await lookAt(split.id, gzip);
-  const size = found.size === undefined ? undefined : Math.max(found.size, split.bytes ?? 0);
-  return gunzipped(fileBytes(split.id, size, pool, signal), found.gzip, split.id);
 }
 
 interface Format {

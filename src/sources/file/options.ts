@@ -7,7 +7,9 @@ export const fileOptions = z
   .strictObject({
     path: z
       .union([z.string().min(1), z.array(z.string().min(1)).min(1).readonly()])
-      .describe('file, glob such as data/*.csv, or a list of them; - is standard input'),
+      .describe(
+        'file, glob such as data/*.csv, or a list of them; s3://bucket/key and globs of keys too; - is standard input',
+      ),
     format: z
       .enum(['csv', 'ndjson'])
       .optional()
@@ -35,6 +37,6 @@ export const fileOptions = z
     if (options.null?.includes(quote)) refuse('null', 'must not hold the quote');
     if (delimiter !== undefined && options.null?.includes(delimiter)) refuse('null', 'must not hold the delimiter');
   })
-  .describe('records of files or standard input: CSV or lines of JSON, plain or gzip');
+  .describe('records of files, of objects in S3 or of standard input: CSV or lines of JSON, plain or gzip');
 
 export type FileOptions = z.input<typeof fileOptions>;

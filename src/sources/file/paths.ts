@@ -1,39 +1,13 @@
 import { open, stat } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
 import { ConfigError, SourceError } from '../../errors.js';
+import type { FoundFile } from './store.js';
 
 /** Standard input, in place of a path. */
 export const standardInput = '-';
 
-/** A file to be read, seen to be there. */
-export interface FoundFile {
-  /** As given, or as the glob found it: relative where that was. */
-  readonly path: string;
-  /** Undefined for what is no plain file: standard input, a pipe. */
-  readonly size?: number;
-  /** Undefined where the first bytes can't be looked at before it is read. */
-  readonly gzip: boolean | undefined;
-}
-
-/**
- * The files that paths and globs stand for, each once: in the order given, those of a glob sorted.
- * Throws ConfigError for a glob that finds nothing, SourceError for what can't be opened.
- */
-export async function findFiles(paths: readonly string[], gzip: boolean | undefined): Promise<FoundFile[]> {
-  const found = new Map<string, FoundFile>();
-  for (const path of paths) {
-    if (path === standardInput) found.set(path, { path, gzip });
-    else {
-      for (const match of await expand(path)) {
-        const key = resolve(match);
-        if (!found.has(key)) found.set(key, await lookAt(match, gzip));
-      }
-    }
-  }
-  return [...found.values()];
-}
-
-async function expand(path: string): Promise<string[]> {
+/** The paths that a path or a glob stands for, sorted. @throws ConfigError for a glob that finds nothing. */
+export async function expand(path: string): Promise<string[]> {
   if (!isPattern(path)) return [path];
   // A file whose name only looks like a glob is that file.
   if (await exists(path)) return [path];
@@ -59,17 +33,18 @@ async function exists(path: string): Promise<boolean> {
 
 /** Throws SourceError when it can't be read. */
 export async function lookAt(path: string, gzip: boolean | undefined): Promise<FoundFile> {
+  const key = resolve(path);
   try {
     const state = await stat(path);
     if (state.isDirectory()) {
       throw new SourceError('is-a-directory', `${path} is a directory: name its files, such as ${path}/*.csv`);
     }
     // A pipe gives its bytes once: they are looked at when it is read.
-    if (!state.isFile()) return { path, gzip };
+    if (!state.isFile()) return { path, key, gzip };
     const file = await open(path);
     try {
       const { buffer, bytesRead } = await file.read(Buffer.alloc(2), 0, 2, 0);
-      return { path, size: state.size, gzip: gzip ?? (bytesRead === 2 && isGzip(buffer)) };
+      return { path, key, size: state.size, gzip: gzip ?? (bytesRead === 2 && isGzip(buffer)) };
     } finally {
       await file.close();
     }

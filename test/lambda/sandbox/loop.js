@@ -43,6 +43,7 @@ for (;;) {
   const deadline = Number(headers['lambda-runtime-deadline-ms']);
   const context = {
     awsRequestId,
+    invokedFunctionArn: String(headers['lambda-runtime-invoked-function-arn']),
     functionName: process.env.AWS_LAMBDA_FUNCTION_NAME,
     getRemainingTimeInMillis: () => deadline - Date.now(),
   };

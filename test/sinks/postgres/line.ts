@@ -3,8 +3,8 @@ import { connect, createServer, type Socket } from 'node:net';
 /** A line to a server that can be watched and cut. */
 export interface Line extends AsyncDisposable {
   readonly url: string;
-  /** Called with all that a client sends; returns false to cut the line before it is passed on. */
-  onSent: (data: Buffer) => boolean;
+  /** Called with all that a client sends, and the number of its connection; returns false to cut the line before it is passed on. */
+  onSent: (data: Buffer, connection: number) => boolean;
   /** Called with all that the server sends; returns false to cut the line before it is passed on. */
   onAnswer: (data: Buffer) => boolean;
   /** Nothing passes any more, and nobody is told. */
@@ -15,7 +15,9 @@ export async function lineTo(target: string): Promise<Line> {
   const { hostname, port } = new URL(target);
   const url = new URL(target);
   const open = new Set<Socket>();
+  let connections = 0;
   const server = createServer((client) => {
+    const connection = connections++;
     const upstream = connect(Number(port), hostname);
     for (const socket of [client, upstream]) {
       open.add(socket);
@@ -32,7 +34,7 @@ export async function lineTo(target: string): Promise<Line> {
         client.destroy();
         upstream.destroy();
       });
-    pass(client, upstream, (data) => line.onSent(data));
+    pass(client, upstream, (data) => line.onSent(data, connection));
     pass(upstream, client, (data) => line.onAnswer(data));
     client.on('close', () => upstream.destroy());
     upstream.on('close', () => client.destroy());
