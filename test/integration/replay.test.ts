@@ -378,7 +378,7 @@ describe('sluice replay', () => {
     ]);
   });
 
-  test('refuses a file of another run, and lines that are no rejects of this one', async () => {
+  test('refuses a file of another run, and lines that are no rejects of this one', { timeout: 180_000 }, async () => {
     const first = reportOf(await run('load', 'a.csv', db.url, '--table', 't', '--run-dir', 'r1'));
     await csv('id,name\n3,a\nv,b\nw,c\n');
     const second = reportOf(await run('load', 'a.csv', db.url, '--table', 't', '--run-dir', 'r2'));
@@ -438,7 +438,7 @@ describe('sluice replay', () => {
     if (password !== '') expect(locked.stderr).toContain('PGPASSWORD');
   });
 
-  test('killed at any moment and started again writes each reject once', async () => {
+  test('killed at any moment and started again writes each reject once', { timeout: 180_000 }, async () => {
     await writeFile(join(folder, 'a.ndjson'), `{"id":0,"name":"n"}\n${'"no object"\n'.repeat(20_000)}`);
     const first = await run('load', 'a.ndjson', db.url, '--table', 't', '--run-dir', 'r1', '--max-errors', '100%');
     const failed = reportOf(first);
