@@ -21,6 +21,7 @@ const benches = [
   'upsert',
   'inserts',
   'story-1',
+  'lambda',
   'memory',
   'bad-rows',
   'ledger',

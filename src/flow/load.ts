@@ -144,7 +144,7 @@ class Run {
 
   async #plan(): Promise<DryRun> {
     const { source, sink, columns } = this.#options;
-    const { sampled, plan } = await this.#prepare();
+    const { sampled, plan, unseen } = await this.#prepare();
     const workers = this.#workers(plan.free);
     return {
       job: this.#context.job,
@@ -155,7 +155,7 @@ class Run {
       workers: workers.start,
       maxWorkers: workers.most,
       statements: plan.statements,
-      notes: plan.unmade === undefined ? plan.notes : [...plan.notes, plan.unmade],
+      notes: [...plan.notes, ...[plan.unmade, unseen].filter((note) => note !== undefined)],
     };
   }
 
@@ -192,6 +192,8 @@ class Run {
     const readFrom = progressOf(before?.spans ?? []);
     const prepared = await this.#prepare(before, readFrom);
     for (const note of prepared.plan.notes) this.#context.log.info({}, note);
+    const { unseen } = prepared;
+    if (unseen !== undefined) this.#tally.problem({ name: 'field-not-seen', message: unseen, incomplete: false });
     const nothingToWrite = prepared.plan.columns.length === 0;
     if (nothingToWrite && before === undefined) {
       // Nothing was read, and so no column is known: there is nothing to make ready.

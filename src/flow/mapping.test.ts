@@ -101,6 +101,15 @@ describe('a mapping', () => {
   test('that names a field the file does not have is an error that names both', () => {
     const columns: Columns = { id: 'idd' };
     expect(() => compileMapper(columns, ['id'], false).ofLayout(layout('id'))).toThrow(/"id".*"idd"/);
+    expect(() => compileMapper({ id: '["i,d"]' }, ['id'], false).ofLayout(layout('id'))).toThrow(/"id".*i,d/);
+  });
+
+  test('a field of a file is found by its plain name, or by a path of one step', () => {
+    const columns = { a: 'x.y', b: '["odd, name"]', c: '["id"]' };
+    const mapper = compileMapper(columns, ['a', 'b', 'c'], false).ofLayout(layout('id', 'odd, name', 'x.y'));
+    const into: unknown[] = [];
+    mapper.cells(['1', '2', '3'], into);
+    expect(into).toEqual(['3', '2', '1']);
   });
 
   test('does not hide a file with more fields than were planned for', () => {

@@ -1,13 +1,13 @@
 import type { Cell, CsvLayout, Refusal, Row } from '../contract/index.js';
 import { ConfigError, messageOf } from '../errors.js';
 import { isLosslessNumber, JsonText, stringifyJson } from '../formats/json.js';
-import { compilePath } from '../formats/path.js';
+import { compilePath, parsePath } from '../formats/path.js';
 
 /** What one column is filled with. A string is short for `{ from: string }`. */
 export type ColumnSpec =
   | string
   | {
-      /** Path in the record, such as `loc.coordinates[0]`; for CSV, a field name. Default: the column's own name. */
+      /** Path in the record, such as `loc.coordinates[0]`; for CSV, a field name, or `["name"]`. Default: the column's own name. */
       readonly from?: string;
       /** The same value for every record; instead of `from`. */
       readonly value?: unknown;
@@ -150,7 +150,7 @@ function bySpecs(columns: Readonly<Record<string, ColumnSpec>>, accepted: readon
     ofLayout(layout) {
       const indexes = specs.map((spec) => {
         if ('value' in spec) return -1;
-        const index = layout.fields.indexOf(spec.from);
+        const index = fieldIndex(layout, spec.from);
         if (index === -1 && !('default' in spec)) {
           throw new ConfigError(
             'unknown-field',
@@ -172,6 +172,14 @@ function bySpecs(columns: Readonly<Record<string, ColumnSpec>>, accepted: readon
       };
     },
   };
+}
+
+/** A field by its plain name, whatever that holds; or by a path of one step, as records have it: `["name"]`. */
+function fieldIndex({ fields }: Fields, from: string): number {
+  const index = fields.indexOf(from);
+  if (index >= 0) return index;
+  const [name, ...further] = parsePath(from);
+  return typeof name === 'string' && further.length === 0 ? fields.indexOf(name) : -1;
 }
 
 /** What the function makes of the record. @throws what the function throws; an error when it makes no object. */

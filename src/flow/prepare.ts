@@ -6,7 +6,16 @@ import { parseCsvRecord } from '../formats/csv-record.js';
 import { isLosslessNumber } from '../formats/json.js';
 import { type Slice, SlicedBatch } from './batch.js';
 import type { Arrival } from './batcher.js';
-import { type Columns, columnNames, compileMapper, csvRow, type Fields, type Mapper, mapRow } from './mapping.js';
+import {
+  type Columns,
+  columnNames,
+  compileMapper,
+  csvRow,
+  describeColumn,
+  type Fields,
+  type Mapper,
+  mapRow,
+} from './mapping.js';
 
 /** Rows looked at before the first one is sent, and bytes of them: as soon as there are as many of either. */
 export const sampleRows = 1_000;
@@ -21,6 +30,8 @@ export interface Prepared {
   readonly sampled: number;
   readonly plan: SinkPlan;
   readonly mapper: Mapper;
+  /** What a person should know of a mapping that names what no record of the sample has. */
+  readonly unseen: string | undefined;
   /** Of the splits that have one. */
   readonly fingerprints: Readonly<Record<string, string>>;
 }
@@ -68,8 +79,19 @@ export async function prepare(
     sampled,
     plan: sampled > 0 ? plan : { ...plan, notes: ['the source is empty', ...plan.notes] },
     mapper,
+    unseen: unseenFields(intake, columns),
     fingerprints: Object.fromEntries(splits.flatMap(({ id, fingerprint }) => (fingerprint ? [[id, fingerprint]] : []))),
   };
+}
+
+/** A path that leads nowhere fills its column with nothing, record by record, and no other check would notice. */
+function unseenFields({ columns: names, sample }: Intake, columns: Columns | undefined): string | undefined {
+  if (typeof columns !== 'object' || sample.length === 0) return undefined;
+  const unseen = names.filter((_, i) => sample.every((cells) => cells[i] === undefined));
+  if (unseen.length === 0) return undefined;
+  const fields = unseen.map((name) => `${describeColumn(name, columns)} (column ${name})`);
+  const sampled = sample.length === 1 ? 'the one record looked at' : `the ${sample.length} records looked at`;
+  return `none of ${sampled} before the load has ${fields.join(', ')}: check the names and paths of the mapping`;
 }
 
 async function takeSample(

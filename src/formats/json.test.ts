@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { isLosslessNumber, parseJson, stringifyJson } from './json.js';
 
 describe('parseJson', () => {
@@ -22,18 +22,59 @@ describe('parseJson', () => {
     expect(isLosslessNumber(parsed[1])).toBe(true);
   });
 
-  test('a time of day in a text is no reason for the careful parser', () => {
-    // The two complain in words of their own.
-    const broken = '{"at": "2026-01-02T10:20:30.500Z", "note": "from 10:30.10h, -0.5e3x",}';
-    const message = (parse: (text: string) => unknown) => {
+  test('a time of day in a text is no reason for the careful way', () => {
+    const parse = vi.spyOn(JSON, 'parse');
+    const text = '{"at": "2026-01-02T10:20:30.500Z", "note": "from 10:30.10h, -0.5e3x"}';
+    const careful = text.replace('500Z"', '500Z", "n": 1.10');
+    parseJson(text);
+    expect(parse.mock.lastCall).toEqual([text]);
+    parseJson(careful);
+    expect(parse.mock.lastCall).not.toEqual([careful]);
+    parse.mockRestore();
+  });
+
+  test('what is not JSON is told in words about the text, on either path', () => {
+    const told = (parse: (text: string) => unknown, text: string) => {
       try {
-        return parse(broken);
+        return parse(text);
       } catch (error) {
         return String(error);
       }
     };
-    expect(message(parseJson)).toBe(message(JSON.parse));
-    expect(message((text) => parseJson(text.replace('500Z"', '500Z", "n": 1.10')))).not.toBe(message(JSON.parse));
+    for (const text of [
+      '{"a":1.10,}',
+      '{"a":01.10}',
+      '{1.10 : 2}',
+      '{1.10: 2}',
+      '--1.10',
+      '[1.10',
+      '["\\x", 1.10]',
+      '1.10.10',
+    ])
+      expect(told(parseJson, text)).toBe(told(JSON.parse, text));
+  });
+
+  test('texts and keys stay what they are beside a fragile number, whatever they hold', () => {
+    fc.assert(
+      fc.property(fc.json(), (json) => {
+        const text = JSON.stringify(JSON.parse(json));
+        expect(stringifyJson(parseJson(`[${text},1.10]`))).toBe(`[${text},1.10]`);
+      }),
+    );
+    expect(parseJson('{"__proto__":1.10}')).toHaveProperty('__proto__', expect.anything());
+    expect(stringifyJson(parseJson('["1.10,", "\\"1.10", 1.10]'))).toBe('["1.10,","\\"1.10",1.10]');
+  });
+
+  test('long texts beside a fragile number take no hundred times as long', () => {
+    const records = (amount: string) =>
+      `[${Array.from({ length: 500 }, (_, id) => `{"id":${id},"text":"${'x'.repeat(2_000)}","amount":${amount}}`).join()}]`;
+    const time = (text: string) => {
+      const start = performance.now();
+      parseJson(text);
+      return performance.now() - start;
+    };
+    const best = (text: string) => Math.min(...Array.from({ length: 5 }, () => time(text)));
+    expect(best(records('1.50'))).toBeLessThan(40 * best(records('1.5')));
   });
 
   test('of a repeated key keeps the last, on either path', () => {

@@ -10,6 +10,37 @@ describe('parseColumns', () => {
     ['a=["odd,name"],b=["x=y"].z', { a: '["odd,name"]', b: '["x=y"].z' }],
     ['First Name', { 'First Name': 'First Name' }],
     ['whole=$', { whole: '$' }],
+    ['whole=$::text', { whole: { from: '$', cast: 'text' } }],
+    ['tags::json,n', { tags: { from: 'tags', cast: 'json' }, n: 'n' }],
+    [
+      'pop=population??0, land = country ?? "no, none"',
+      {
+        pop: { from: 'population', default: 0 },
+        land: { from: 'country', default: 'no, none' },
+      },
+    ],
+    ['pop??0', { pop: { from: 'pop', default: 0 } }],
+    ['a=b.c::text??-', { a: { from: 'b.c', cast: 'text', default: '-' } }],
+    [
+      'origin:=api,n:=5,yes:=true,none:=null,empty:=""',
+      {
+        origin: { value: 'api' },
+        n: { value: 5 },
+        yes: { value: true },
+        none: { value: null },
+        empty: { value: '' },
+      },
+    ],
+    [
+      'price:=1.10,big:=9007199254740993,zip:=007,tags:=["a"]',
+      {
+        price: { value: '1.10' },
+        big: { value: '9007199254740993' },
+        zip: { value: '007' },
+        tags: { value: ['a'] },
+      },
+    ],
+    ['a=["x::text??1"]', { a: '["x::text??1"]' }],
   ])('%s', (text, expected) => {
     expect(parseColumns(text)).toEqual(expected);
   });
@@ -22,6 +53,13 @@ describe('parseColumns', () => {
     ['id,id=x', /"id" is given twice/],
     ['loc.lat', /write NAME=loc\.lat/],
     ['lon=loc..x', /is not a path/],
+    ['a=b::int', /write ::text or ::json/],
+    ['a=b??', /has no value/],
+    ['a:=', /has no value/],
+    [':=1', /not a column/],
+    ['=::text', /not a column/],
+    ['tags:=["a","b"]', /job file/],
+    ['a.b??1', /write NAME=a\.b/],
   ])('%s is refused', (text, message) => {
     expect(() => parseColumns(text)).toThrow(message);
   });

@@ -97,6 +97,37 @@ describe('sluice load', () => {
     expect(JSON.parse(rejects)).toMatchObject({ row: 78, column: 'id', code: '22P02' });
   });
 
+  test('maps by a flag: constants, defaults and casts too', async () => {
+    await using at = await setUp();
+    await at.rows('CREATE TABLE places (id int, price numeric, land text, pop int, raw text, tags jsonb)');
+    const records = ['{"id":1,"population":5,"tags":"a"}', '{"id":2,"population":null,"tags":["b",1.10]}'];
+    const columns = 'id,price:=1.10,land:="no, none",pop=population??0,raw=$::text,tags::json';
+    const args = ['load', '-', at.database.url, '--format', 'ndjson', '--table', 'places', '--columns', columns];
+    expect((await at.sluice([...args, '--quiet'], `${records.join('\n')}\n`)).code).toBe(0);
+    expect(await at.rows('SELECT id, price, land, pop, raw, tags::text FROM places ORDER BY id')).toEqual([
+      { id: 1, price: '1.10', land: 'no, none', pop: 5, raw: records[0], tags: '"a"' },
+      { id: 2, price: '1.10', land: 'no, none', pop: 0, raw: records[1], tags: '["b", 1.10]' },
+    ]);
+  });
+
+  test('a mapping that leads nowhere is told, before the load and after it', async () => {
+    await using at = await setUp();
+    await at.rows('CREATE TABLE places (id int, lon numeric, lat numeric)');
+    const columns = 'id,lon=loc.coords[0],lat=loc.coordinates[1]';
+    const args = ['load', '-', at.database.url, '--format', 'ndjson', '--table', 'places', '--columns', columns];
+    const input = '{"id":1,"loc":{"coordinates":[8.5,47.4]}}\n{"id":2,"loc":{"coordinates":[9.4,47.4]}}\n';
+    const message = 'none of the 2 records looked at before the load has loc.coords[0] (column lon)';
+    const planned = await at.sluice([...args, '--dry-run'], input);
+    expect(planned.stdout).toContain(message);
+    const ended = await at.sluice([...args, '--json'], input);
+    expect(reportOf(ended)).toMatchObject({
+      status: 'complete',
+      written: 2,
+      problems: [{ name: 'field-not-seen', message: expect.stringContaining(message), incomplete: false }],
+    });
+    expect(ended.code).toBe(0);
+  });
+
   test('stops with 2 when more is bad than allowed', async () => {
     await using at = await setUp();
     await at.rows('CREATE TABLE cities (id int, name int, population int)');
@@ -253,6 +284,7 @@ describe('a signal', () => {
     const report = reportOf(ended);
     expect(report).toMatchObject({ status: 'interrupted', rejected: 0, written: report.read });
     expect(ended.stderr).toContain(`${signal}: reading no more`);
+    expect(ended.stderr).toContain(`To go on where it stopped: sluice resume ${report.runDir}\n`);
     expect(ended.code).toBe(4);
     expect(await at.rows('SELECT count(*)::int AS count FROM numbers')).toEqual([{ count: report.written }]);
   });

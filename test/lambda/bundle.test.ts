@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { unzipSync } from 'fflate';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -12,7 +12,7 @@ import { startS3rver } from '../servers/s3.js';
 import { startTroubledApi } from '../servers/troubled-api.js';
 import { type Sandbox, startSandbox } from './lambda.js';
 
-const folder = 'dist-lambda/function';
+const folder = resolve('dist-lambda/function');
 const handler = `${folder}/index.mjs`;
 
 beforeAll(() => {

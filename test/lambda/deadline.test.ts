@@ -1,7 +1,9 @@
-import { readFile } from 'node:fs/promises';
-import { describe, expect, test } from 'vitest';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ScratchDatabase, scratchDatabase } from '../servers/database.js';
-import { type Invoked, type Sandbox, startSandbox } from './lambda.js';
+import { client, type Invoked, memorySize, type Sandbox, startSandbox } from './lambda.js';
 import { type RowsApi, startRowsApi } from './rows-api.js';
 import { execute } from './state-machine.js';
 
@@ -9,7 +11,8 @@ const rows = Number(process.env.SLUICE_LAMBDA_ROWS ?? 100_000);
 const limit = Number(process.env.SLUICE_LAMBDA_LIMIT ?? 3_000);
 /** Milliseconds an answer of the API takes: with eight requests at once, reading alone lasts 4 s. */
 const delay = Math.ceil((4_000 * 8 * 1_000) / rows);
-const patience = 30_000 + rows / 5;
+const patience = 60_000 + rows / 5;
+const mebibyte = 1024 * 1024;
 
 function jobFor(api: RowsApi, database: ScratchDatabase, sink: object): string {
   return JSON.stringify({
@@ -23,6 +26,20 @@ function jobFor(api: RowsApi, database: ScratchDatabase, sink: object): string {
     sink: { postgres: { url: database.url, table: 'loaded', ...sink } },
     columns: { id: 'id', name: 'name', amount: 'amount' },
   });
+}
+
+let root = '';
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'sluice-lambda-'));
+  await mkdir(join(root, 'jobs'));
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+/** A sandbox whose function loads `job`: the bundle's, with the job as its file, where AWS's own client runs it. */
+async function sandboxFor(job: string): Promise<Sandbox> {
+  if (client === undefined) return await startSandbox({ JOB: job });
+  await writeFile(join(root, 'jobs', 'load.yaml'), job);
+  return await startSandbox({ LAMBDA_TASK_ROOT: root }, 'dist-lambda/function/index.mjs');
 }
 
 const definition = await readFile('examples/lambda/long-load.asl.json', 'utf8');
@@ -39,6 +56,20 @@ async function untilComplete(
     return invoked;
   });
   return all;
+}
+
+/** What a person wants to know of a load of this size. */
+function tell({ group, peak }: Sandbox, all: readonly Invoked[]): void {
+  const held =
+    group === undefined ? 'no cgroup' : `${group.kind} of ${memorySize} MiB, ${inMebibytes(group.peak() ?? 0)}`;
+  const killed = all.filter(({ kind }) => kind === 'killed').length;
+  console.log(
+    `${rows} rows: ${all.length} invocations of at most ${limit} ms, ${killed} killed on purpose; resident ${inMebibytes(peak())}, ${held}`,
+  );
+}
+
+function inMebibytes(bytes: number): string {
+  return `${(bytes / mebibyte).toFixed(0)} MiB`;
 }
 
 /** Every id once, each with its own values. */
@@ -58,12 +89,14 @@ describe('a load longer than an invocation', () => {
     await using database = await scratchDatabase();
     await using api = await startRowsApi(rows, delay);
     await database.client.query(table);
-    await using sandbox = await startSandbox({ JOB: jobFor(api, database, { mode: 'append' }) });
+    await using sandbox = await sandboxFor(jobFor(api, database, { mode: 'append' }));
     const all = await untilComplete(sandbox, () => ({ limit }));
     expect(await exact(database)).toEqual(whole);
     expect(all.filter(({ kind }) => kind === 'killed')).toEqual([]);
     expect(all.length).toBeGreaterThan(1);
     expect(sandbox.starts).toBe(1);
+    tell(sandbox, all);
+    expect(sandbox.peak()).toBeLessThan(memorySize * mebibyte);
     const { rows: runs } = await database.client.query('SELECT run, status FROM sluice.run');
     expect(runs).toEqual([{ run: 'nightly', status: 'complete' }]);
     // Its name makes it happen once.
@@ -76,7 +109,7 @@ describe('a load longer than an invocation', () => {
     await using database = await scratchDatabase();
     await using api = await startRowsApi(rows, delay);
     await database.client.query(table);
-    await using sandbox = await startSandbox({ JOB: jobFor(api, database, { mode: 'append' }) });
+    await using sandbox = await sandboxFor(jobFor(api, database, { mode: 'append' }));
     const all = await untilComplete(sandbox, (invocation) =>
       // Before the second could have read the rest.
       invocation % 3 === 1 ? { limit, killAfter: 300 + Math.random() * 700 } : { limit },
@@ -84,5 +117,7 @@ describe('a load longer than an invocation', () => {
     expect(await exact(database)).toEqual(whole);
     expect(all.some(({ kind }) => kind === 'killed')).toBe(true);
     expect(all.filter((invoked) => invoked.kind === 'killed' && invoked.atLimit)).toEqual([]);
+    tell(sandbox, all);
+    expect(sandbox.peak()).toBeLessThan(memorySize * mebibyte);
   });
 });

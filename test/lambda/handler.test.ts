@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import * as z from 'zod';
 import { type ScratchDatabase, scratchDatabase } from '../servers/database.js';
 import { people, startTroubledApi, type TroubledApi } from '../servers/troubled-api.js';
@@ -105,12 +105,17 @@ describe('a refresh', () => {
       columns: { id: 'id', name: 'name' },
     });
     await using sandbox = await startSandbox({ JOB });
-    expect(await sandbox.invoke({}, { killAfter: 2_200 })).toEqual({ kind: 'killed', atLimit: false });
-    const { rows } = await database.client.query('SELECT count(*)::int AS n FROM people');
-    expect(rows[0].n).toBeGreaterThan(0);
+    const written = async () => {
+      const { rows } = await database.client.query('SELECT count(*)::int AS n FROM people');
+      return rows[0].n;
+    };
+    const some = vi.waitUntil(async () => (await written()) > 0, { timeout: 20_000, interval: 25 });
+    expect(await sandbox.invoke({}, { killAfter: some })).toEqual({ kind: 'killed', atLimit: false });
+    const before = await written();
+    expect(before).toBeLessThan(20_000);
     const second = await sandbox.invoke({});
     expect(second).toMatchObject({
-      value: { status: 'complete', report: { written: 20_000 - rows[0].n, skipped: rows[0].n } },
+      value: { status: 'complete', report: { written: 20_000 - before, skipped: before } },
     });
   });
 });
@@ -134,6 +139,24 @@ describe('a table that somebody locks', () => {
     expect(last).toMatchObject({ kind: 'error', type: 'no-progress' });
     await database.client.query('ROLLBACK');
     expect(await sandbox.invoke({})).toMatchObject({ value: { status: 'complete', report: { written: 300 } } });
+    expect(sandbox.starts).toBe(1);
+  });
+});
+
+describe('a function that is frozen in the middle of a load', () => {
+  test('finds its connections cut when it is thawed, and goes on where it stood', async () => {
+    await using database = await scratchDatabase();
+    await using api = await peopleApi(300);
+    await database.client.query(table);
+    await using sandbox = await startSandbox({ JOB: job(api, database) });
+    await database.client.query('BEGIN; LOCK TABLE people IN SHARE ROW EXCLUSIVE MODE');
+    expect(await sandbox.invoke({}, { limit: 2_500 })).toMatchObject({ value: { status: 'continue' } });
+    await database.client.query(
+      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+    );
+    await database.client.query('ROLLBACK');
+    expect(await sandbox.invoke({})).toMatchObject({ value: { status: 'complete', report: { written: 300 } } });
+    expect(await sandbox.invoke({})).toMatchObject({ value: { report: { written: 0, unchanged: 300 } } });
     expect(sandbox.starts).toBe(1);
   });
 });

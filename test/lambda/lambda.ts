@@ -1,8 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { resolve } from 'node:path';
+import { dirname, parse, resolve } from 'node:path';
+import { type MemoryGroup, memoryGroup } from './memory-group.js';
+
+/** What functions have, in MiB: the least that Lambda gives. */
+export const memorySize = 128;
+/** The program of AWS's own Runtime Interface Client, where it is to run the functions; else the loop beside this file does. */
+export const client = process.env.SLUICE_LAMBDA_CLIENT;
 
 /** How an invocation ended. */
 export type Invoked =
@@ -14,8 +21,8 @@ export type Invoked =
 interface InvokeOptions {
   /** Milliseconds. */
   readonly limit?: number;
-  /** Kills the process after so many milliseconds, as if the machine were gone. */
-  readonly killAfter?: number;
+  /** Kills the process after so many milliseconds, as if the machine were gone, or once this resolves. */
+  readonly killAfter?: number | Promise<unknown>;
 }
 
 /** A function's place to run in: one process, made when needed, frozen between invocations, killed at their limit. */
@@ -26,7 +33,9 @@ export interface Sandbox extends AsyncDisposable {
   readonly log: readonly string[];
   /** Processes that were started. */
   readonly starts: number;
-  /** The most memory the latest process had resident, in bytes; 0 where the machine does not tell. */
+  /** What holds the function within its memory; undefined where this machine has no such thing, or it was not asked for. */
+  readonly group: MemoryGroup | undefined;
+  /** The most memory a process had resident, in bytes, up to the end of the latest invocation that was not killed; 0 where the machine does not tell. */
   peak(): number;
   /** Milliseconds of processor time the latest process took so far; undefined where the machine does not tell. */
   worked(): number | undefined;
@@ -52,6 +61,9 @@ export async function startSandbox(
   const stream = `2026/01/31/[$LATEST]${randomUUID().replaceAll('-', '')}`;
   const log: string[] = [];
   let starts = 0;
+  const group = client === undefined ? undefined : memoryGroup(memorySize * 1024 * 1024);
+  const running = new Set<Promise<unknown>>();
+  let peak = 0;
   let child: ChildProcess | undefined;
   let asking: ServerResponse | undefined;
   let waiting: Waiting | undefined;
@@ -92,17 +104,23 @@ export async function startSandbox(
   function start(): void {
     starts += 1;
     asking = undefined;
-    const started = spawn(process.execPath, [resolve('test/lambda/sandbox/loop.js')], {
+    const [program, ...args] = within(group, runtime(handler));
+    const started = spawn(program!, args, {
+      // Where Lambda unpacks the function.
+      cwd: client === undefined ? process.cwd() : dirname(resolve(handler)),
       env: {
         PATH: process.env.PATH,
         AWS_LAMBDA_RUNTIME_API: api,
         AWS_LAMBDA_FUNCTION_NAME: 'test',
+        AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(memorySize),
         AWS_LAMBDA_LOG_STREAM_NAME: stream,
         _HANDLER: resolve(handler),
         ...env,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    const ended = once(started, 'exit').finally(() => running.delete(ended));
+    running.add(ended);
     for (const output of [started.stdout, started.stderr]) {
       output.setEncoding('utf8').on('data', (text: string) => log.push(...text.split('\n').filter(Boolean)));
     }
@@ -119,7 +137,8 @@ export async function startSandbox(
     get starts() {
       return starts;
     },
-    peak: () => peakOf(child?.pid),
+    group,
+    peak: () => peak,
     worked: () => workedBy(child?.pid),
     async invoke(event, { limit = 30_000, killAfter } = {}) {
       if (child === undefined) start();
@@ -134,23 +153,39 @@ export async function startSandbox(
         const given = () => {
           begun = performance.now();
           timers.push(setTimeout(() => kill(true), limit));
-          if (killAfter !== undefined) timers.push(setTimeout(() => kill(false), killAfter));
+          if (typeof killAfter === 'number') timers.push(setTimeout(() => kill(false), killAfter));
+          else void killAfter?.then(() => kill(false));
         };
         waiting = { event, id: randomUUID(), limit, given, done };
         serve();
       });
       for (const timer of timers) clearTimeout(timer);
       waiting = undefined;
+      peak = Math.max(peak, peakOf(child?.pid));
       child?.kill('SIGSTOP');
       return outcome;
     },
     async [Symbol.asyncDispose]() {
       child?.kill('SIGKILL');
+      await Promise.all(running);
+      group?.[Symbol.dispose]();
       const closed = new Promise((done) => server.close(done));
       server.closeAllConnections();
       await closed;
     },
   };
+}
+
+/** What asks the Runtime API for events and hands them to the function. */
+function runtime(handler: string): string[] {
+  if (client === undefined) return [process.execPath, resolve('test/lambda/sandbox/loop.js')];
+  return [process.execPath, client, `${parse(handler).name}.handler`];
+}
+
+/** A shell puts itself into the group and becomes the program. */
+function within(group: MemoryGroup | undefined, command: string[]): string[] {
+  if (group === undefined) return command;
+  return ['sh', '-c', 'echo $$ > "$1" && shift && exec "$@"', 'sh', group.processes, ...command];
 }
 
 async function textOf(request: IncomingMessage): Promise<string> {

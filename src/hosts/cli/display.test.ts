@@ -1,6 +1,7 @@
+import { createLogUpdate } from 'log-update';
 import { expect, test, vi } from 'vitest';
 import type { Snapshot } from '../../contract/index.js';
-import { startDisplay } from './display.js';
+import { Screen, startDisplay } from './display.js';
 import { Terminal } from './terminal.js';
 
 function at(seconds: number): Snapshot {
@@ -36,4 +37,20 @@ test('without a screen a plain line is said every five seconds', async () => {
 
 test('nothing is said when it is to be quiet', async () => {
   expect(await said(true)).toEqual([]);
+});
+
+test('a screen that tells no size shows the line all the same', () => {
+  const written: string[] = [];
+  const terminal = { rows: 0, columns: 0, write: (text: string) => written.push(text) > 0 };
+  const screen = new Screen(terminal);
+  const line = createLogUpdate(screen);
+  line('6,200 rows');
+  expect(written.join('')).toContain('6,200 rows');
+  line.clear();
+  const cleared = written.length;
+  terminal.rows = 3;
+  terminal.columns = 200;
+  expect([screen.rows, screen.columns]).toEqual([3, 200]);
+  line('6,300 rows');
+  expect(written.slice(cleared).join('')).toContain('6,300 rows');
 });

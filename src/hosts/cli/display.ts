@@ -1,3 +1,4 @@
+import { Writable } from 'node:stream';
 import type { Snapshot } from '../../contract/index.js';
 import { advance, type Pace, renderProgress } from './progress.js';
 import type { Terminal } from './terminal.js';
@@ -20,16 +21,52 @@ export async function startDisplay(
   return terminal.live ? liveDisplay(terminal, limit) : plainDisplay(terminal, limit);
 }
 
+/** What of a terminal's stream is used. */
+interface Sized {
+  readonly rows: number;
+  readonly columns: number;
+  write(text: string): boolean;
+}
+
+/**
+ * The screen with a size, where it tells none: rows and columns of a terminal behind a container, a pipe of `script` or a serial
+ * line are often 0, and nothing would be written on it.
+ */
+export class Screen extends Writable {
+  readonly isTTY = true;
+  readonly #stream: Sized;
+
+  constructor(stream: Sized) {
+    super({ decodeStrings: false });
+    this.#stream = stream;
+  }
+
+  get rows(): number {
+    return this.#stream.rows || 24;
+  }
+
+  get columns(): number {
+    return this.#stream.columns || 80;
+  }
+
+  /** At once, so that it keeps its order with what is written to the stream itself. */
+  override _write(text: string, _encoding: BufferEncoding, done: () => void): void {
+    this.#stream.write(text);
+    done();
+  }
+}
+
 async function liveDisplay(terminal: Terminal, options: { limit?: number }): Promise<Display> {
   const { createLogUpdate } = await import('log-update');
-  const line = createLogUpdate(process.stderr);
+  const screen = new Screen(process.stderr);
+  const line = createLogUpdate(screen);
   let pace: Pace | undefined;
   terminal.redirect((text) => line.persist(text));
   return {
     update(snapshot) {
       pace = advance(pace, snapshot);
       // The last column stays free: some terminals wrap when it is filled.
-      const width = Math.max(10, (process.stderr.columns || 80) - 1);
+      const width = Math.max(10, screen.columns - 1);
       line(terminal.paint('bold', renderProgress(snapshot, pace, { ...options, width })));
     },
     [Symbol.dispose]() {

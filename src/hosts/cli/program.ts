@@ -49,7 +49,10 @@ export function makeProgram(terminal: Terminal, done: (code: number) => void): C
   withTarget(load)
     .option('--create', 'PostgreSQL: create the table from a sample when it does not exist')
     .optionsGroup('Columns:')
-    .option('--columns <list>', 'what goes into which column, such as id,name,lon=loc.coordinates[0]')
+    .option(
+      '--columns <list>',
+      'what goes into which column, such as id,name,lon=loc.coordinates[0]; constants: source:=api, defaults: pop??0, casts: raw=$::text',
+    )
     .option('--ignore-extra', 'drop fields the table has no column for, instead of refusing them')
     .optionsGroup('Files:')
     .option('--format <format>', 'csv or ndjson (default: by the name of the file)')

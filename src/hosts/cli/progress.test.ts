@@ -65,6 +65,7 @@ describe('outlook', () => {
   test('is unknown where the source knows neither rows nor share', () => {
     expect(outlook(snapshot({ settled: 10 }), pace)).toBeUndefined();
     expect(outlook(snapshot({ settled: 0, shareRead: 0 }), pace)).toBeUndefined();
+    expect(outlook(snapshot({ settled: 0, read: 0, shareRead: 0.5 }), pace)).toBeUndefined();
   });
 
   test('follows from the rows there will be', () => {

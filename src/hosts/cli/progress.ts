@@ -53,7 +53,8 @@ const farthest = 30 * 24 * 3600;
 export function outlook(snapshot: Snapshot, pace: Pace, limit = Number.POSITIVE_INFINITY): Outlook | undefined {
   const { settled, read, totalRows, shareRead } = snapshot;
   const exact = totalRows !== undefined;
-  const expected = exact ? totalRows : shareRead && shareRead >= leastShare ? read / shareRead : undefined;
+  const judged = read > 0 && shareRead !== undefined && shareRead >= leastShare;
+  const expected = exact ? totalRows : judged ? read / shareRead : undefined;
   if (expected === undefined) return undefined;
   const rows = Math.max(Math.min(expected, limit), settled);
   const secondsLeft = rows === settled ? 0 : (rows - settled) / pace.rowsPerSecond;

@@ -15,7 +15,7 @@ import { serveHealth } from './health.js';
 import { findPrediction } from './predictions.js';
 import { defaultRunDir, makeRunDir } from './run-folder.js';
 import { logLevel, openRunLog } from './run-log.js';
-import { saveJob, type WrittenJob } from './saved-job.js';
+import { readSavedJob, saveJob, type WrittenJob } from './saved-job.js';
 import { watchSignals } from './signals.js';
 import { describeDryRun, summarize } from './summary.js';
 import type { Terminal } from './terminal.js';
@@ -64,8 +64,25 @@ export async function runJob(
     const advice = hint?.(error);
     if (advice !== undefined) terminal.say(advice);
   }
+  const wayOn = settings.quiet ? undefined : howToGoOn(report);
+  if (wayOn !== undefined) terminal.say(wayOn);
   if (settings.json) terminal.print(JSON.stringify(report));
   return exitCode(report);
+}
+
+/** Of a run that did not come to its end and whose folder keeps the job: the command that goes on with it. */
+function howToGoOn({ status, run, runDir }: Report): string | undefined {
+  if (runDir === null || (status !== 'interrupted' && status !== 'failed')) return undefined;
+  if (!keepsJob(runDir, run)) return undefined;
+  return `To go on where it stopped: sluice resume ${/[^\w./\\:-]/.test(runDir) ? `'${runDir}'` : runDir}`;
+}
+
+function keepsJob(folder: string, run: string): boolean {
+  try {
+    return readSavedJob(folder)?.run === run;
+  } catch {
+    return false;
+  }
 }
 
 async function plan(job: Job, settings: RunSettings, terminal: Terminal): Promise<number> {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { checkJobValue } from '../../job/file.js';
 import { jobFromFlags, type LoadFlags } from '../../job/flags.js';
-import { Redactor } from './redact.js';
+import { Redactor } from '../redact.js';
 import { asWritten, type GivenAgain, lacksPassword, readSavedJob, restore, saveJob } from './saved-job.js';
 
 let folder: string;

@@ -1,6 +1,6 @@
 import type { Path } from '../../job/shape.js';
 import { isSecretName } from '../../sources/http/address.js';
-import { sensitive } from './redact.js';
+import { sensitive } from '../redact.js';
 
 /** A job's value without the secrets that are written in it. */
 export interface Cleared {

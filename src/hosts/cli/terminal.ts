@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
+import { Redactor } from '../redact.js';
 import { explain, stackOf } from './explain.js';
-import { Redactor } from './redact.js';
 
 /** What the command says and where: the report on standard output, everything for people on standard error. */
 export class Terminal {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, parse } from 'node:path';
 import { ConfigError } from '../../errors.js';
-import { Redactor } from '../cli/redact.js';
+import { Redactor } from '../redact.js';
 import { createHandler, type Handler, type Jobs } from './index.js';
 import { type DatabaseSecret, readDatabaseSecret } from './secret.js';
 import { told } from './told.js';

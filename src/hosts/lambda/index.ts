@@ -1,6 +1,6 @@
 import { SluiceError } from '../../errors.js';
-import { keepHeapLean } from '../cli/lean-heap.js';
-import { Redactor } from '../cli/redact.js';
+import { keepHeapLean, keepYoungSpaceSmall } from '../lean-heap.js';
+import { Redactor } from '../redact.js';
 import type { LambdaContext } from './context.js';
 import { readEvent } from './event.js';
 import { Invocation } from './invocation.js';
@@ -29,6 +29,9 @@ export interface HandlerOptions {
   readonly goOn?: 'answer' | 'self';
 }
 
+/** A function of so many MiB, or of less, has to be careful with them. */
+const little = 256;
+
 /**
  * Makes a handler that loads a job, or one of several, each time it is invoked. It stops before the invocation's time is
  * over, with everything committed that was written, and answers with the event to go on with. Connections are closed at the
@@ -38,6 +41,7 @@ export interface HandlerOptions {
  */
 export function createHandler(jobs: Jobs, { goOn = 'answer' }: HandlerOptions = {}): Handler {
   keepHeapLean();
+  if (Number(process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE) <= little) keepYoungSpaceSmall();
   let before: Promise<unknown> = Promise.allSettled([preload(jobs), ...(goOn === 'self' ? [lambdaClient()] : [])]);
 
   async function loadOne(event: unknown, context: LambdaContext): Promise<Result> {

@@ -1,5 +1,5 @@
 import type { Log, Report } from '../../contract/index.js';
-import type { Redactor } from '../cli/redact.js';
+import type { Redactor } from '../redact.js';
 
 /** Where lines go: to the function's log. Not by console.log, before whose lines Lambda puts its own words. */
 export type Write = (line: string) => void;

@@ -1,5 +1,5 @@
 import { messageOf, SluiceError } from '../../errors.js';
-import type { Redactor } from '../cli/redact.js';
+import type { Redactor } from '../redact.js';
 
 /** An error as Lambda and Step Functions are to show it, which is by its name and message: the stable code, and no secrets. */
 export function told(error: unknown, redactor: Redactor): Error {

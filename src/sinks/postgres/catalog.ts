@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { ConfigError } from '../../errors.js';
 import { quoteIdentifier } from './quote.js';
-import type { Statement, TargetColumn } from './target.js';
+import type { Statement, TargetColumn, ToldBy } from './target.js';
 
 /** A table's name as the user wrote it, its parts unquoted. Without a schema, the search path finds it. */
 export interface TableName {
@@ -141,11 +141,27 @@ interface ColumnRow {
   not_null: boolean;
   has_default: boolean;
   identity: '' | 'a' | 'd';
+  told_by: ToldBy;
   generated: boolean;
   may_insert: boolean;
   may_update: boolean;
   may_select: boolean;
 }
+
+/**
+ * Types, or elements of arrays, whose equality compares all that is stored, the collation permitting; of a numeric with a precision all
+ * values have one scale.
+ */
+const toldBy = `CASE
+  WHEN l.collisdeterministic IS FALSE THEN 'image'
+  WHEN coalesce(e.typtype, t.typtype) = 'e' OR coalesce(e.oid, t.oid) IN (${[
+    ...['bool', 'bytea', 'date', 'int2', 'int4', 'int8', 'oid', 'text', 'time', 'timestamp', 'timestamptz', 'uuid'],
+    'varchar',
+  ]
+    .map((type) => `'pg_catalog.${type}'::regtype`)
+    .join(', ')}) THEN 'equality'
+  WHEN t.oid = 'pg_catalog.numeric'::regtype THEN CASE WHEN b.typmod >= 0 THEN 'equality' ELSE 'scale' END
+  ELSE 'image' END`;
 
 /** A domain may be over a domain; the innermost one's typmod holds, a NOT NULL or default of any of them too. */
 const columnQuery = `
@@ -161,13 +177,15 @@ WITH RECURSIVE chain AS (
 SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, t.typname AS base_type,
   t.typcategory AS category, b.typmod, b.depth > 0 AS domain, a.attnotnull OR b.not_null AS not_null,
   a.atthasdef OR b.has_default OR a.attidentity <> '' AS has_default, a.attidentity AS identity,
-  a.attgenerated <> '' AS generated,
+  a.attgenerated <> '' AS generated, ${toldBy} AS told_by,
   has_column_privilege(a.attrelid, a.attnum, 'INSERT') AS may_insert,
   has_column_privilege(a.attrelid, a.attnum, 'UPDATE') AS may_update,
   has_column_privilege(a.attrelid, a.attnum, 'SELECT') AS may_select
 FROM base b
 JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = b.attnum
 JOIN pg_catalog.pg_type t ON t.oid = b.type
+LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND t.typcategory = 'A' AND t.typlen = -1
+LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
 ORDER BY a.attnum`;
 
 const keyQuery = `
@@ -194,6 +212,7 @@ function toColumn(row: ColumnRow): CatalogColumn {
     notNull: row.not_null,
     hasDefault: row.has_default,
     identity: row.identity === 'a' ? 'always' : row.identity === 'd' ? 'by default' : undefined,
+    toldBy: row.told_by,
     generated: row.generated,
     mayInsert: row.may_insert,
     mayUpdate: row.may_update,

@@ -191,6 +191,7 @@ const anyArray: TargetColumn = {
   notNull: false,
   hasDefault: false,
   identity: undefined,
+  toldBy: 'image',
 };
 const json: TargetColumn = { ...anyArray, baseType: 'json', category: 'U' };
 const bytes: TargetColumn = { ...anyArray, baseType: 'bytea', category: 'U' };

@@ -14,6 +14,7 @@ const column: TargetColumn = {
   notNull: false,
   hasDefault: false,
   identity: undefined,
+  toldBy: 'equality',
 };
 
 const written = (out: CopyText) => Buffer.concat(out.take(true)).toString();

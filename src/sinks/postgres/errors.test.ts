@@ -2,7 +2,7 @@ import pg from 'pg';
 import { describe, expect, test } from 'vitest';
 import { ConfigError, InDoubt, NotWritten, SinkError, SluiceError } from '../../errors.js';
 import { parseAddress } from './address.js';
-import { asConnectionLost, classify, explainConnect } from './errors.js';
+import { asConnectionLost, classify, explainConnect, explainRefusal } from './errors.js';
 
 function database(code: string, more: Partial<pg.DatabaseError> = {}): pg.DatabaseError {
   return Object.assign(new pg.DatabaseError('words that nobody reads', 0, 'error'), { code, ...more });
@@ -136,4 +136,9 @@ test('explains a failed connection without ever saying the password', () => {
   );
   const own = new SluiceError('connect-timeout', 'did not answer');
   expect(explainConnect(own, address).code).toBe('connect-timeout');
+});
+
+test('a server that takes no writes is named, with the remedy', () => {
+  const told = explainRefusal(database('25006'), parseAddress('postgres://reader/db'));
+  expect(told.message).toContain('takes no writes');
 });

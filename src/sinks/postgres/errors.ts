@@ -120,8 +120,33 @@ function serverVerdict(error: pg.DatabaseError, code: string): FailureClass {
   if (code === '42501' && error.routine === 'ExecWithCheckOptions') return 'divide';
   // A value the server tells with its line or its trigger; without either, an option of COPY itself was not taken.
   if (code === '22023' && error.where === undefined) return 'fatal';
+  if (takesNoWrites(error)) return 'retry';
   return sqlStateVerdict(code);
 }
+
+/**
+ * Whether a server says that it is a standby, or was made one: what is to be written has to go to another, by a new connection. A
+ * standby answers BEGIN READ WRITE with the code of what is not supported; only the server's routine, which checks a setting, tells what is meant.
+ */
+export function takesNoWrites({ code, routine }: { code?: string | undefined; routine?: string | undefined }): boolean {
+  return code === '25006' || (code === '0A000' && routine === 'call_bool_check_hook');
+}
+
+/** Faults of the moment for a batch, but at the start more likely a wrong address, or nothing that waiting would mend. */
+const plainAtConnect = new Set(['ENOTFOUND', 'EAI_AGAIN', 'ENOENT', 'EMFILE', 'ENFILE', 'EADDRNOTAVAIL']);
+
+/**
+ * Whether what hinders the first connection may pass in a moment: a server that resumes, fails over, scales, restarts or has no
+ * connection left. One that refuses connections is waited for unless it is to run on this machine, where people forget to start it.
+ */
+export function passesAtConnect(error: unknown, { host }: Address): boolean {
+  const code = codeOf(error) ?? '';
+  if (plainAtConnect.has(code) || (code === 'ECONNREFUSED' && thisMachine.test(host))) return false;
+  const kind = classify(error);
+  return kind === 'retry' || kind === 'throttled';
+}
+
+const thisMachine = /^(localhost|127\.0\.0\.1|::1|\/.*)$/;
 
 /** A class that PostgreSQL does not have was raised by a trigger with a code of its own: some row displeased it. */
 function sqlStateVerdict(code: string): FailureClass {
@@ -202,12 +227,18 @@ function reason(error: unknown, address: Address): [string, string, string] {
   return ['connect-failed', problem, `Look into the server’s log for user "${user}"`];
 }
 
+const remedies: Readonly<Record<string, (address: Address) => string>> = {
+  '42501': ({ user }) => ` The owner can GRANT what user "${user}" lacks.`,
+  '25006': () =>
+    ' It takes no writes: give the address of the one that does, which of an Aurora cluster is the cluster endpoint, not the reader endpoint.',
+};
+
 /** An error of the server's while the load was prepared, told with the server it came from. */
 export function explainRefusal(error: unknown, address: Address): SinkError {
   const told = messageOf(error);
   const code = codeOf(error);
   const what = code === undefined ? told : `${told} (${code})`;
-  const remedy = code === '42501' ? ` The owner can GRANT what user "${address.user}" lacks.` : '';
+  const remedy = remedies[code ?? '']?.(address) ?? '';
   return new SinkError('refused', `${describeServer(address)} refused to prepare the load: ${what}.${remedy}`, {
     cause: error,
   });

@@ -160,37 +160,41 @@ class PostgresSink implements Sink {
   }
 
   async plan(intake: Intake, context: Context): Promise<SinkPlan> {
-    return await this.#ask(context.signal, async (client) => {
-      const session = await readServerState(client);
-      const ready = !this.#wish.ledger || (await inspectLedger(client, session)) === 'ready';
-      const notes = ready ? [] : ['the schema sluice will be made: it keeps account of what is loaded'];
-      let creation: string | undefined;
-      let matched = await this.#match(client, intake, session);
-      if (matched === undefined) {
-        if (!this.#wish.create) throw await missingTable(client, this.#table, session);
-        // Without a column there is nothing to make it of.
-        if (intake.columns.length === 0) {
-          const unmade = `there is no table ${quoteName(this.#table)}, and without a record or a header there is nothing to make it of`;
-          return { columns: [], free: session.free, unmade, statements: [], notes };
+    return await this.#ask(
+      context.signal,
+      async (client) => {
+        const session = await readServerState(client);
+        const ready = !this.#wish.ledger || (await inspectLedger(client, session)) === 'ready';
+        const notes = ready ? [] : ['the schema sluice will be made: it keeps account of what is loaded'];
+        let creation: string | undefined;
+        let matched = await this.#match(client, intake, session);
+        if (matched === undefined) {
+          if (!this.#wish.create) throw await missingTable(client, this.#table, session);
+          // Without a column there is nothing to make it of.
+          if (intake.columns.length === 0) {
+            const unmade = `there is no table ${quoteName(this.#table)}, and without a record or a header there is nothing to make it of`;
+            return { columns: [], free: session.free, unmade, statements: [], notes };
+          }
+          creation = await planCreation(client, this.#table, intake, this.#wish, session);
+          matched = await rehearse(client, creation, () => this.#match(client, intake, session));
         }
-        creation = await planCreation(client, this.#table, intake, this.#wish, session);
-        matched = await rehearse(client, creation, () => this.#match(client, intake, session));
-      }
-      if (matched === undefined) throw await missingTable(client, this.#table, session);
-      const { target } = matched;
-      this.#key = target.key;
-      this.#found = { session, intake, creation };
-      return {
-        columns: target.columns.map((column) => column.name),
-        others: matched.others.map((column) => column.name),
-        free: session.free,
-        statements: [
-          ...(creation === undefined ? [] : [creation]),
-          ...(target.columns.length === 0 ? [] : describeWrite(target, intake.textual)),
-        ],
-        notes: [...matched.notes, ...notes],
-      };
-    });
+        if (matched === undefined) throw await missingTable(client, this.#table, session);
+        const { target } = matched;
+        this.#key = target.key;
+        this.#found = { session, intake, creation };
+        return {
+          columns: target.columns.map((column) => column.name),
+          others: matched.others.map((column) => column.name),
+          free: session.free,
+          statements: [
+            ...(creation === undefined ? [] : [creation]),
+            ...(target.columns.length === 0 ? [] : describeWrite(target, intake.textual)),
+          ],
+          notes: [...matched.notes, ...notes],
+        };
+      },
+      context.log,
+    );
   }
 
   async open(context: Context): Promise<void> {

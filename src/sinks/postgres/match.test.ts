@@ -91,6 +91,7 @@ describe.each(inject('postgresServers'))('on $name', ({ url }) => {
       notNull: false,
       hasDefault: false,
       identity: undefined,
+      toldBy: 'image',
       ...more,
     });
     expect(target.columns).toEqual([

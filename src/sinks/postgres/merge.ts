@@ -48,7 +48,7 @@ export function merge(name: string, columns: readonly TargetColumn[], target: Ta
   const names = columns.map((column) => quoteIdentifier(column.name));
   const settable = settableOf(columns, target);
   const updates = target.mode === 'upsert' && settable.length > 0;
-  const same = updates ? `${image('t', settable)} OPERATOR(pg_catalog.*=) ${image('s', settable)}` : 'true';
+  const same = updates ? sameRow('t', 's', settable) : 'true';
   const action = updates
     ? `DO UPDATE SET ${settable.map(({ name: column }) => `${quoteIdentifier(column)} = EXCLUDED.${quoteIdentifier(column)}`).join(', ')}`
     : 'DO NOTHING';
@@ -83,7 +83,7 @@ export function mergeKnown(name: string, columns: readonly TargetColumn[], targe
   const settable = settableOf(columns, target);
   const updates = target.mode === 'upsert' && settable.length > 0;
   const on = (left: string, right: string) => keys.map((key) => `${left}.${key} = ${right}.${key}`).join(' AND ');
-  const same = updates ? `${image('t', settable)} OPERATOR(pg_catalog.*=) ${image('s', settable)}` : 'true';
+  const same = updates ? sameRow('t', 's', settable) : 'true';
   const set = settable.map((column) => quoteIdentifier(column.name)).map((column) => `${column} = l.${column}`);
   const update = `UPDATE ${target.quotedName} t SET ${set.join(', ')} FROM latest l WHERE NOT l.sluice_same AND ${on('t', 'l')} RETURNING 1`;
   return {
@@ -112,11 +112,25 @@ export function overridingOf(columns: readonly TargetColumn[]): string {
 }
 
 /**
- * Rows are compared as they are stored, as REFRESH MATERIALIZED VIEW CONCURRENTLY does it: the types' own equality holds
- * numeric 1.1 and 1.10 for equal, 0 and -0, texts a collation takes for the same, and some types (json, xml) have none.
- * The cast makes a record of the row before the operator is resolved, which else would go column by column.
+ * Whether two rows are stored alike, which is more than that their values are equal: numeric 1.1 and 1.10 are, and 0 and -0, and texts a
+ * collation takes for the same, and some types (json, xml) have no equality. Where equality does not tell, their images are compared, as
+ * REFRESH MATERIALIZED VIEW CONCURRENTLY does it; that takes longer, for it makes two records of each row.
  */
-export function image(table: string, columns: readonly TargetColumn[]): string {
+export function sameRow(left: string, right: string, columns: readonly TargetColumn[]): string {
+  const tests: string[] = [];
+  for (const { name, toldBy } of columns) {
+    if (toldBy === 'image') continue;
+    const [a, b] = [left, right].map((table) => `${table}.${quoteIdentifier(name)}`);
+    tests.push(`${a} IS NOT DISTINCT FROM ${b}`);
+    if (toldBy === 'scale') tests.push(`pg_catalog.scale(${a}) IS NOT DISTINCT FROM pg_catalog.scale(${b})`);
+  }
+  const others = columns.filter(({ toldBy }) => toldBy === 'image');
+  if (others.length > 0) tests.push(`${image(left, others)} OPERATOR(pg_catalog.*=) ${image(right, others)}`);
+  return `(${tests.join(' AND ')})`;
+}
+
+/** The cast makes a record of the row before the operator is resolved, which else would go column by column. */
+function image(table: string, columns: readonly TargetColumn[]): string {
   return `ROW(${columns.map(({ name }) => `${table}.${quoteIdentifier(name)}`).join(', ')})::record`;
 }
 

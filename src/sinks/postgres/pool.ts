@@ -4,7 +4,7 @@ import pgpass from 'pgpass';
 import { codeOf, SinkError, SluiceError } from '../../errors.js';
 import { type Address, describeServer } from './address.js';
 import { type CancelKey, requestCancel } from './cancel.js';
-import { asConnectionLost } from './errors.js';
+import { asConnectionLost, takesNoWrites } from './errors.js';
 import { iamTokens, type Tokens } from './iam.js';
 import { type Encryption, encryptions, mayFallBack } from './tls.js';
 
@@ -41,6 +41,8 @@ interface Connection {
   /** Told by the server; RDS Proxy and its like may have none. */
   key: CancelKey | undefined;
   lost: Error | undefined;
+  /** It leads to a server that takes no writes: to be closed once it is given back. */
+  forsaken: boolean;
 }
 
 export function createPool(address: Address): Pool {
@@ -80,7 +82,8 @@ class ConnectionPool implements Pool {
       release: (broken) => {
         if (released) return;
         released = true;
-        const reusable = !broken && !connection.lost && connection.client.getTransactionStatus() === 'I';
+        const reusable =
+          !broken && !connection.lost && !connection.forsaken && connection.client.getTransactionStatus() === 'I';
         if (reusable && !this.#closing.signal.aborted) this.#idle.push(connection);
         else void this.#close(connection);
       },
@@ -140,9 +143,12 @@ class ConnectionPool implements Pool {
       keepAlive: true,
       keepAliveInitialDelayMillis: silence,
     });
-    const connection: Connection = { client, ssl, key: undefined, lost: undefined };
+    const connection: Connection = { client, ssl, key: undefined, lost: undefined, forsaken: false };
     client.connection.on('backendKeyData', ({ processID, secretKey }: CancelKey) => {
       connection.key = { processID, secretKey };
+    });
+    client.connection.on('errorMessage', (message: { code?: string; routine?: string }) => {
+      if (takesNoWrites(message)) this.#forsake();
     });
     const lose = (error: Error) => {
       connection.lost ??= error;
@@ -169,6 +175,12 @@ class ConnectionPool implements Pool {
     } finally {
       signal.removeEventListener('abort', abort);
     }
+  }
+
+  /** After a failover the host's name leads elsewhere, but connections stay where they are: all are made anew. */
+  #forsake(): void {
+    for (const connection of this.#all) connection.forsaken = true;
+    for (const connection of this.#idle.splice(0)) void this.#close(connection);
   }
 
   /** Never rejects, and never waits for long. */

@@ -25,7 +25,15 @@ export interface TargetColumn {
   /** Has a default or is an identity column: may be left out although not null. */
   readonly hasDefault: boolean;
   readonly identity: 'always' | 'by default' | undefined;
+  readonly toldBy: ToldBy;
 }
+
+/**
+ * What tells two values of a column apart whenever they are not stored alike: the equality of its type; that and the scale, for a
+ * numeric such as 1.1 and 1.10; or, where neither does (0 and -0, texts that a collation takes for the same, types without an
+ * equality), only the stored image.
+ */
+export type ToldBy = 'equality' | 'scale' | 'image';
 
 /** The table a load writes to, resolved and checked. */
 export interface Target {

@@ -109,6 +109,7 @@ describe.each(inject('postgresServers'))('$name', ({ url }) => {
   beforeAll(async () => {
     database = await scratchDatabase(url);
     await database.client.query(`CREATE TYPE mood AS ENUM ('sad', 'it is "ok"'); CREATE DOMAIN posint AS int CHECK (VALUE > 0);
+      CREATE COLLATION ignoring_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
       SET timezone = 'UTC'; ALTER DATABASE ${new URL(database.url).pathname.slice(1)} SET timezone = 'UTC';
       CREATE SCHEMA "My Schema"`);
   });
@@ -170,6 +171,20 @@ describe.each(inject('postgresServers'))('$name', ({ url }) => {
     ['text', 'a', 'A'],
     ['text[]', ['a'], ['A']],
     ['text', null, ''],
+    ['text COLLATE ignoring_case', 'a', 'A'],
+    ['text[] COLLATE ignoring_case', ['a'], ['A']],
+    ['numeric', '1.1', '1.10'],
+    ['numeric', '1', 'NaN'],
+    ['numeric(6,2)', '1.10', '1.11'],
+    ['numeric[]', '{1.1}', '{1.10}'],
+    ['int[]', '{1,2}', '[0:1]={1,2}'],
+    ['int[]', '{1,2}', '{{1,2}}'],
+    ['float8', '0', '-0'],
+    ['timestamptz', '2026-01-01 00:00+00', '2026-01-01 00:00:00.000001+00'],
+    ['timetz', '00:00+00', '01:00+01'],
+    ['bpchar', 'a', 'a '],
+    ['mood', 'sad', 'it is "ok"'],
+    ['posint', 1, 2],
   ])('a changed %s is written', async (type, before, after) => {
     await database.client.query(`DROP TABLE IF EXISTS ${name};
       CREATE TABLE ${name} (id int PRIMARY KEY, v ${type})`);

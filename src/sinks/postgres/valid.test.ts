@@ -14,6 +14,7 @@ const column = (type: string, baseType: string, typmod = -1, category = 'S'): Ta
   notNull: false,
   hasDefault: false,
   identity: undefined,
+  toldBy: 'image',
 });
 
 const digits = fc.stringMatching(/^-?\d{1,20}$/);

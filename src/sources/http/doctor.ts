@@ -168,16 +168,16 @@ export class Doctor {
         'overlap',
         !proven,
         this.#keyOf
-          ? `${repeated} records came again on a later page, on ${overlaps} pages${first('overlap')}; they are counted as ` +
+          ? `${some(repeated, 'record')} came again on a later page, on ${some(overlaps, 'page')}${first('overlap')}, counted as ` +
               'duplicates: the listing changes while it is read, or has no stable order'
-          : `${alike} records are equal to a record of the page before, on ${overlaps} pages${first('overlap')}; nothing ` +
+          : `${some(alike, 'record')} as on the page before, on ${some(overlaps, 'page')}${first('overlap')}; nothing ` +
               'was dropped, for without a key they can not be told apart',
       );
     if (changes > 0)
       add(
         'total-drift',
         !proven || overlaps > 0,
-        `the total went from ${firstTotal} to ${total} while the listing was read, in ${changes} steps${first('total-drift')}`,
+        `the total went from ${firstTotal} to ${total} while the listing was read, in ${some(changes, 'step')}${first('total-drift')}`,
       );
     if (capped)
       add(
@@ -190,10 +190,10 @@ export class Doctor {
       add(
         'short-page',
         !proven,
-        `${short} pages had fewer records than the others although more followed${first('short-page')}`,
+        `${some(short, 'page')} had fewer records than the others although more followed${first('short-page')}`,
       );
     if (empty > 0)
-      add('empty-page', !proven, `${empty} pages had no records although more followed${first('empty-page')}`);
+      add('empty-page', !proven, `${some(empty, 'page')} had no records although more followed${first('empty-page')}`);
     if (whole && total !== undefined && distinct !== total)
       add(
         'total-mismatch',
@@ -238,4 +238,8 @@ export class Doctor {
 /** An object of fields: neither a list nor a number that was kept digit for digit. */
 export function isRecord(item: unknown): item is Row {
   return typeof item === 'object' && item !== null && !Array.isArray(item) && !isLosslessNumber(item);
+}
+
+function some(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }

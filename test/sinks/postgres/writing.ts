@@ -1,7 +1,7 @@
 import pg from 'pg';
 import type { Context } from '../../../src/contract/index.js';
 import { stringifyJson } from '../../../src/formats/json.js';
-import { parseTableName, readTable } from '../../../src/sinks/postgres/catalog.js';
+import { parseTableName, readServerState, readTable } from '../../../src/sinks/postgres/catalog.js';
 import type { Lease, Pool } from '../../../src/sinks/postgres/pool.js';
 import type { LedgerStatements } from '../../../src/sinks/postgres/settle.js';
 import type { Mode, Target } from '../../../src/sinks/postgres/target.js';
@@ -97,33 +97,15 @@ async function smallLedger(client: pg.Client): Promise<LedgerStatements> {
   };
 }
 
-/** Reads from the catalog what a writer needs to know of a table. `table` is quoted as SQL has it. */
+/** What a writer needs to know of a table. `table` is quoted as SQL has it. */
 async function targetOf(client: pg.Client, table: string, mode: Mode, key: readonly string[] = []): Promise<Target> {
-  const version = await client.query("SELECT current_setting('server_version_num')::int AS version");
-  const { rows } = await client.query(
-    `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, t.typtype = 'd' AS domain,
-       b.typname AS "baseType", b.typcategory AS category,
-       CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END AS typmod,
-       a.attnotnull AS "notNull", a.atthasdef OR a.attidentity <> '' AS "hasDefault",
-       CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END AS identity
-     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-       JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
-     WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-     ORDER BY a.attnum`,
-    [table],
-  );
-  const columns = rows.map((row) => ({ ...row, identity: row.identity ?? undefined }));
-  const named = await client.query(
-    `SELECT quote_ident(n.nspname) AS schema, '"' || replace(c.relname, '"', '""') || '"' AS name
-     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::regclass`,
-    [table],
-  );
-  const { schema, name } = named.rows[0];
-  const serverVersion: number = version.rows[0].version;
-  const read = await readTable(client, parseTableName(table));
-  const plain = read?.plainKeys.some((columns) => columns.join() === key.join()) ?? false;
-  const mergeable = serverVersion >= 150_000 && read?.meddled === false && plain;
-  return { quotedName: `${schema}.${name}`, mode, columns, key, serverVersion, mergeable };
+  const { serverVersion } = await readServerState(client);
+  const found = await readTable(client, parseTableName(table));
+  if (found === undefined) throw new Error(`there is no table ${table}`);
+  const columns = found.columns.filter(({ generated }) => !generated);
+  const plain = found.plainKeys.some((columns) => columns.join() === key.join());
+  const mergeable = serverVersion >= 150_000 && !found.meddled && plain;
+  return { quotedName: found.quotedName, mode, columns, key, serverVersion, mergeable };
 }
 
 export function testContext(signal: AbortSignal = new AbortController().signal): Context {

@@ -88,7 +88,7 @@ async function tell(terminal: Terminal, stop: AbortSignal, closing: AsyncDisposa
    npx sluice run examples/cities-from-api.yaml --dry-run     the job file of this demo
    npx sluice load --help
 
-The schema ${scratch.schema} is dropped${given === undefined ? ' and the server stopped' : ''}.${first.runDir === null ? '' : ` Report and log: ${first.runDir}`}`);
+The schema ${scratch.schema} is dropped${given === undefined ? ' and the server stopped' : '; the schema sluice, where account is kept of what is loaded, stays'}.${first.runDir === null ? '' : ` Report and log: ${first.runDir}`}`);
   return exitCodes.complete;
 }
 

@@ -1,4 +1,4 @@
-import { isSecretName } from '../../sources/http/address.js';
+import { isSecretName } from '../sources/http/address.js';
 
 /** Names of options, headers and query parameters whose values are nobody's business. */
 export const sensitive =
