@@ -17,7 +17,7 @@ export interface LoadOptions {
   readonly workers?: number;
   /** Most batches in flight at once, of those that are found. Default: 64. */
   readonly maxWorkers?: number;
-  /** Rows a batch at most. Default: as many as do best, of 256 KiB to 4 MiB. */
+  /** Rows a batch at most. Default: as many as do best, of 256 KiB to 8 MiB. */
   readonly batchRows?: number;
   /** Seconds that the writing of one batch is to take at most: batches are made no larger than that allows. Default 1. */
   readonly batchTime?: number;

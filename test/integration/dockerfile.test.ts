@@ -1,6 +1,6 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { statSync } from 'node:fs';
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { DockerfileParser, type Instruction } from 'dockerfile-ast';
@@ -80,8 +80,10 @@ test('its steps, run on what the build is given, make a small command that start
     execFileSync('sh', ['-c', step], { cwd: context, env, stdio: ['ignore', 'ignore', 'inherit'] });
   }
   expect(argumentsOf(last!, 'COPY')).toEqual(['/build/image /opt/sluice']);
-  const image = join(context, 'image');
-  for (const folder of [root, context, image]) await chmod(folder, 0o755);
+  // Away from the packages that are only there to build it.
+  const image = join(root, 'sluice');
+  await rename(join(context, 'image'), image);
+  for (const folder of [root, image]) await chmod(folder, 0o755);
 
   const files = await readdir(image, { recursive: true, withFileTypes: true });
   // It was built for one C library, and runs on another.
@@ -98,6 +100,17 @@ test('its steps, run on what the build is given, make a small command that start
   const told = spawnSync(process.execPath, [program, '--version'], { ...nobody, cwd: '/', encoding: 'utf8' });
   expect(told).toMatchObject({ status: 0, stdout: `${version}\n` });
 
+  // Without AWS's client it says what is to be installed.
+  const clients = join(image, 'node_modules/@aws-sdk');
+  await rename(clients, `${clients}-away`);
+  const load = ['load', 's3://shop/a.csv', 'postgres://127.0.0.1:1/none', '--table', 't'];
+  const work = join(root, 'work');
+  await mkdir(work);
+  await chmod(work, 0o777);
+  const lacking = spawnSync(process.execPath, [program, ...load], { ...nobody, cwd: work, encoding: 'utf8' });
+  expect(lacking).toMatchObject({ status: 3, stderr: expect.stringContaining('npm install @aws-sdk/client-s3') });
+  await rename(`${clients}-away`, clients);
+
   // From S3, whose client is in the image, and of which nothing but silence comes.
   const [port, store] = [await freePort(), await freePort()];
   const { createServer } = await import('node:net');
@@ -110,10 +123,6 @@ test('its steps, run on what the build is given, make a small command that start
     AWS_ACCESS_KEY_ID: 'id',
     AWS_SECRET_ACCESS_KEY: 'key',
   };
-  const work = join(root, 'work');
-  await mkdir(work);
-  await chmod(work, 0o777);
-  const load = ['load', 's3://shop/a.csv', 'postgres://127.0.0.1:1/none', '--table', 't'];
   const running = spawn(process.execPath, [program, ...load], { ...nobody, cwd: work, env, stdio: 'ignore' });
   const ended = new Promise((done) => running.once('exit', done));
   const [, probe, code = ''] = words(last!, 'HEALTHCHECK');

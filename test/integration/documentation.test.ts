@@ -164,6 +164,10 @@ test('only these examples are not run, and the page says why', async () => {
   expect(notRun).toEqual([
     'README.md sh: installs packages; the demo has a test of its own',
     'README.md text: the demo has a test of its own',
+    'docs/container.md sh: needs Docker',
+    'docs/container.md console: needs a run that lasts',
+    'docs/container.md dockerfile: a Dockerfile',
+    'docs/lambda.md yaml: a part of a template',
   ]);
   expect(run).toBeGreaterThan(20);
 });

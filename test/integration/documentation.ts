@@ -38,20 +38,24 @@ export function commandsOf(text: string): Shown[] {
 
 /** Output without what differs from run to run and from machine to machine: times, rates, ids, addresses. */
 export function comparable(output: string): string {
-  return output
-    .replaceAll(/postgres:\/\/[^\s"\\]+/g, 'postgres://ADDRESS')
-    .replaceAll(/aerospike:\/\/[^\s"\\]+/g, 'aerospike://ADDRESS')
-    .replaceAll(/(update|replace) test\.\w+ by/g, '$1 test.SET by')
-    .replaceAll(/; \d+ nodes?$/gm, '; N nodes')
-    .replaceAll(/http:\/\/127\.0\.0\.1:\d+/g, 'http://API')
-    .replaceAll(/[\d.]+ s, [\d,]+ rows\/s/g, 'SECONDS s, RATE rows/s')
-    .replaceAll(/at most \d+ at once/g, 'at most N at once')
-    .replaceAll(/workers {2}\d+ to begin with, \d+ at most/g, 'workers  N to begin with, N at most')
-    .replaceAll(/"gate":\{"workers":\{[^}]*\},"batchBytes":\d+/g, '"gate":N')
-    .replaceAll(/\d+ batch(es)?,/g, 'N batches,')
-    .replaceAll(/"(seconds|workers|batches)":[\d.]+/g, '"$1":N')
-    .replaceAll(/"(run|job|startedAt|endedAt)":"[^"]+"/g, '"$1":"ID"')
-    .replaceAll(/\b\d{8}T\d{6}-[0-9a-f]{6}\b/g, 'RUN')
-    .replaceAll(/database "[^"]+"/g, 'database "NAME"')
-    .trimEnd();
+  return (
+    output
+      // On a machine that is busy a load lasts long enough to say how far it is.
+      .replaceAll(/^[█░]* *\d+(%|[\d,]* rows?) .* in flight .*\n/gm, '')
+      .replaceAll(/postgres:\/\/[^\s"\\]+/g, 'postgres://ADDRESS')
+      .replaceAll(/aerospike:\/\/[^\s"\\]+/g, 'aerospike://ADDRESS')
+      .replaceAll(/(update|replace) test\.\w+ by/g, '$1 test.SET by')
+      .replaceAll(/; \d+ nodes?$/gm, '; N nodes')
+      .replaceAll(/http:\/\/127\.0\.0\.1:\d+/g, 'http://API')
+      .replaceAll(/[\d.]+ s, [\d,]+ rows\/s/g, 'SECONDS s, RATE rows/s')
+      .replaceAll(/at most \d+ at once/g, 'at most N at once')
+      .replaceAll(/workers {2}\d+ to begin with, \d+ at most/g, 'workers  N to begin with, N at most')
+      .replaceAll(/"gate":\{"workers":\{[^}]*\},"batchBytes":\d+/g, '"gate":N')
+      .replaceAll(/\d+ batch(es)?,/g, 'N batches,')
+      .replaceAll(/"(seconds|workers|batches)":[\d.]+/g, '"$1":N')
+      .replaceAll(/"(run|job|startedAt|endedAt)":"[^"]+"/g, '"$1":"ID"')
+      .replaceAll(/\b\d{8}T\d{6}-[0-9a-f]{6}\b/g, 'RUN')
+      .replaceAll(/database "[^"]+"/g, 'database "NAME"')
+      .trimEnd()
+  );
 }

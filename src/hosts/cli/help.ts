@@ -15,6 +15,8 @@ Environment:
   PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE PGSSLMODE ...
                 what the sink's address leaves out, as for psql
   DATABASE_URL  runs: the database, when none is given; demo: the server to use
+  AWS_REGION AWS_PROFILE AWS_ENDPOINT_URL_S3 ...
+                s3://... and --iam: as for AWS's own tools
   AEROSPIKE_USER AEROSPIKE_PASSWORD
                 what an address of Aerospike leaves out
   SLUICE_HEALTH_PORT
@@ -41,6 +43,8 @@ Examples:
     sluice load cities.csv postgres://u:p@127.0.0.1:5432/db --table cities --create
   Many files, new rows inserted and known rows updated:
     sluice load 'cities/*.csv.gz' $DATABASE_URL --table geo.cities --mode upsert --key id
+  Objects of S3, into RDS by a token of IAM (AWS's clients are installed beside Sluice):
+    sluice load 's3://shop/orders/*.csv.gz' postgres://loader@$HOST/shop?sslrootcert=rds.pem --iam --table orders
   Standard input, one bad record in a hundred allowed:
     gzip -dc cities.ndjson.gz | sluice load - $DATABASE_URL --format ndjson --table cities --max-errors 1%
   An API, eight pages at once:

@@ -41,7 +41,7 @@ export function makeProgram(terminal: Terminal, done: (code: number) => void): C
     .command('load')
     .summary('load files or an API into a table')
     .description('Loads files, standard input or an HTTP API into a PostgreSQL table or an Aerospike set.')
-    .argument('<source>', 'a path, a glob, - for standard input, or http(s)://...')
+    .argument('<source>', 'a path, a glob, either of them in S3 as s3://bucket/..., - for standard input, or http(s)://...')
     .argument(
       '<sink>',
       'postgres://user:password@host:port/database, where PGHOST and its like fill in what is left out; or aerospike://host:port,host2:port/namespace/set',
