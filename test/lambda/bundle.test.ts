@@ -10,7 +10,7 @@ import { startCitiesApi } from '../servers/cities-api.js';
 import { scratchDatabase } from '../servers/database.js';
 import { startS3rver } from '../servers/s3.js';
 import { startTroubledApi } from '../servers/troubled-api.js';
-import { type Sandbox, startSandbox } from './lambda.js';
+import { client, type Sandbox, startSandbox } from './lambda.js';
 
 const folder = resolve('dist-lambda/function');
 const handler = `${folder}/index.mjs`;
@@ -96,7 +96,8 @@ describe('the bundle', () => {
     expect(manager.requests[0]).toMatchObject({ body: '{"SecretId":"db"}' });
   });
 
-  test('sends its first byte within 300 ms of its start', async () => {
+  // With AWS's own client its start would be measured as well.
+  test.runIf(client === undefined)('sends its first byte within 300 ms of its start', async () => {
     let arrived = 0;
     let worked: number | undefined;
     let sandbox: Sandbox | undefined;
