@@ -10,7 +10,8 @@ RUN npm run build && npm pack --ignore-scripts
 # What the package holds, and what it needs to run, in the versions of the lock file.
 RUN mkdir image && tar -xzf sluice-*.tgz -C image --strip-components=1 && cp package-lock.json .npmrc image/
 RUN cd image && npm ci --omit=dev --ignore-scripts
-RUN cd image && npm install --no-save --omit=dev --ignore-scripts \
+# As what is optional, or for development, npm would leave them out.
+RUN cd image && npm pkg delete devDependencies peerDependencies peerDependenciesMeta && npm install --omit=dev --ignore-scripts \
     "@aws-sdk/client-s3@$(node -p "require('./package-lock.json').packages['node_modules/@aws-sdk/client-s3'].version")" \
     "@aws-sdk/rds-signer@$(node -p "require('./package-lock.json').packages['node_modules/@aws-sdk/rds-signer'].version")"
 
