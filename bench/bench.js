@@ -20,6 +20,7 @@ import { arch, availableParallelism, cpus, platform, totalmem } from 'node:os';
  * @property {{ heading?: string, rows?: number, measured: (import('./side-by-side.js').Measured | undefined)[] }[]} sections
  * @property {import('./side-by-side.js').Verdict[]} verdicts
  * @property {Record<string, string>} [facts] what of the machine matters to this benchmark only
+ * @property {number} [rounds] where it took others than it was asked to
  * @property {string} [notRun] why it could not be run
  */
 

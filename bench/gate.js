@@ -1,5 +1,7 @@
 // @ts-check
+import { readFile } from 'node:fs/promises';
 import { freshTable } from './fresh-table.js';
+import { objectLoader, oneInsert, timedScript } from './scripts.js';
 import { medianOf } from './side-by-side.js';
 import { startSlowLine } from './slow-line.js';
 import { sluice } from './sluice.js';
@@ -9,14 +11,16 @@ export const title = 'The number of batches in flight: found, beside each fixed 
 export const method = `\`sluice load rows.csv postgres://...\` without any setting against the same with \`--workers N\` (whose batches adapt
 too), through a line of our own (bench/slow-line-server.js) that adds a round trip and, where it says so, shares a bandwidth of 10 MB/s
 among all connections; append into an empty table and upsert into a full one with every row changed. The loads take turns; "load" is
-the load alone, its climb included. SLUICE_BENCH_LINES names the lines to measure, such as \`30,2\` or \`30/10\` (milliseconds, and
-megabytes a second); SLUICE_BENCH_MODES the modes.`;
+the load alone, its climb included. Last, 100,000 objects over 30 ms beside one INSERT a record through 20 connections, once: that
+takes minutes. The parts can be measured apart: SLUICE_BENCH_LINES names the lines, such as \`30,2\` or \`30/10\` (milliseconds, and megabytes a second), or
+\`inserts\`; SLUICE_BENCH_MODES the modes. What was measured before stays in the results until it is measured anew; each part says when.`;
 
-const lines = ['0.1', '2', '30', '0.1/10', '2/10', '30/10'];
-const counts = [1, 2, 4, 8, 16, 32];
+const lines = ['0.1', '2', '30', '0.1/10', '2/10', '30/10', 'inserts'];
+const counts = [2, 4, 8, 16];
 
 /** @param {import('./bench.js').Bench} bench @returns {Promise<import('./bench.js').Outcome>} */
-export async function measure({ database, files, folder, rounds, rows }) {
+export async function measure({ database, files, folder, rounds: most, rows }) {
+  const rounds = Math.min(most, 3);
   const chosen = process.env.SLUICE_BENCH_LINES?.split(',') ?? lines;
   const modes = process.env.SLUICE_BENCH_MODES?.split(',') ?? ['append', 'upsert'];
   const file = await files.whole(rows);
@@ -24,7 +28,7 @@ export async function measure({ database, files, folder, rounds, rows }) {
   const verdicts = [];
   for (const mode of modes) {
     const full = mode === 'upsert' ? await database.fill(await files.whole(rows, 1)) : undefined;
-    for (const name of chosen) {
+    for (const name of chosen.filter((line) => line !== 'inserts')) {
       const [roundTrip = 0, bandwidth] = name.split('/').map(Number);
       const line = await startSlowLine(database.url, { roundTrip, ...(bandwidth && { bandwidth }) });
       const { prepare, after } = freshTable(database, { rows, ...(full && { like: full }) });
@@ -53,11 +57,75 @@ export async function measure({ database, files, folder, rounds, rows }) {
       if (adaptive === undefined) continue;
       const best = Math.min(...fixed.map((contender) => medianOf(contender, 'load')));
       const where = `${mode}, ${roundTrip} ms${bandwidth ? `, ${bandwidth} MB/s` : ''}`;
-      sections.push({ heading: where, rows, measured: contenders });
+      sections.push({ heading: `${where} (${now()})`, rows, measured: contenders });
       const value = best / medianOf(adaptive, 'load');
       verdicts.push({ what: `times the rate of the best fixed number, ${where}`, value, least: 0.9, unit: 'x' });
     }
     if (full) await database.drop(full);
   }
-  return { sections, verdicts };
+  if (chosen.includes('inserts')) {
+    const { section, verdict } = await inserts(database, Math.min(rows, 100_000));
+    sections.push(section);
+    verdicts.push(verdict);
+  }
+  return { ...(await merged({ sections, verdicts })), rounds };
+}
+
+/** @param {import('./bench.js').Bench['database']} database @param {number} rows */
+async function inserts(database, rows) {
+  const line = await startSlowLine(database.url, { roundTrip: 30 });
+  const { prepare, after } = freshTable(database, { rows });
+  /** @type {import('./side-by-side.js').Measured[]} */
+  const measured = [];
+  try {
+    for (const [name, script, rounds] of /** @type {const} */ ([
+      ['load(iterable)', objectLoader, 3],
+      ['one INSERT a record, 20 connections', oneInsert, 1],
+    ])) {
+      const measurements = [];
+      for (let round = 0; round < rounds; round++) {
+        const table = await prepare();
+        measurements.push(await timedScript(script, [line.url, table, String(rows)]));
+        await after(table, round);
+      }
+      measured.push({ name, measurements });
+    }
+  } finally {
+    await line[Symbol.asyncDispose]();
+  }
+  const [ours, theirs] = measured;
+  if (ours === undefined || theirs === undefined) throw new Error('nothing was measured');
+  const what = 'times the rate of one INSERT a record through 20 connections, 30 ms';
+  return {
+    section: {
+      heading: `objects, 30 ms, connecting included, ours 3 times and then the inserts once (${now()})`,
+      rows,
+      measured,
+    },
+    verdict: { what, value: medianOf(theirs) / medianOf(ours), least: 20, unit: 'x' },
+  };
+}
+
+/** With what is kept of the parts that were not measured now. @param {import('./bench.js').Outcome} outcome @returns {Promise<import('./bench.js').Outcome>} */
+async function merged({ sections, verdicts }) {
+  const text = await readFile(new URL('results/gate.json', import.meta.url), 'utf8').catch(
+    () => '{"sections":[],"verdicts":[]}',
+  );
+  /** @type {import('./bench.js').Outcome} */
+  const before = JSON.parse(text);
+  const names = new Set(sections.map(({ heading }) => part(heading)));
+  const judged = new Set(verdicts.map(({ what }) => what));
+  return {
+    sections: [...before.sections.filter(({ heading }) => !names.has(part(heading))), ...sections],
+    verdicts: [...before.verdicts.filter(({ what }) => !judged.has(what)), ...verdicts],
+  };
+}
+
+/** A heading without its time. @param {string | undefined} heading */
+function part(heading = '') {
+  return heading.replace(/ \([^)]*\)$/, '');
+}
+
+function now() {
+  return new Date().toISOString().slice(0, 16).replace('T', ' ');
 }

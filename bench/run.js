@@ -56,7 +56,7 @@ try {
     const before = load();
     /** @type {import('./bench.js').Outcome} */
     const measured = await measure({ database, files, folder, psql, rounds, rows, long: values.long ?? false });
-    const { facts: own, notRun, ...outcome } = measured;
+    const { facts: own, notRun, rounds: taken = rounds, ...outcome } = measured;
     if (notRun) {
       console.log(`NOT RUN: ${notRun}`);
       continue;
@@ -64,7 +64,7 @@ try {
     console.log(`\n${describe(outcome)}`);
     missed.push(...outcome.verdicts.filter((verdict) => !isMet(verdict)).map(({ what }) => `${name}: ${what}`));
     const noise = `load average ${before} before, ${load()} after; one of these runs alone makes 1 to 2`;
-    const result = { title, method, rounds, machine: { ...facts, ...own, noise }, outcome };
+    const result = { title, method, rounds: taken, machine: { ...facts, ...own, noise }, outcome };
     if (keep) await writeResults(new URL('results/', import.meta.url), name, result);
   }
 } finally {

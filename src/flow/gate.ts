@@ -33,7 +33,7 @@ export function workersFor({ workers, maxWorkers }: Settings, free = Number.POSI
 
 /** What the gate of a load is to find, and within which bounds. */
 export function gateOptions(
-  { workers: fixedWorkers, batchRows, batchTime }: Settings,
+  { workers: fixedWorkers, batchRows, batchTime }: Pick<Settings, 'workers' | 'batchRows' | 'batchTime'>,
   workers: Workers,
   traits: SinkTraits,
   onEvent: (event: GateEvent) => void,

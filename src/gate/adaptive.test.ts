@@ -168,13 +168,13 @@ describe('a batch turned away', () => {
     expect(gate.current).toBe(1);
   });
 
-  test('is remembered: as many as were not turned away is the most for ten seconds', () => {
+  test('is remembered: as many as were not turned away is the most for a second', () => {
     const made = bench({ workers: { start: 32, most: 60 } });
     made.run(1, cores(60));
     // 12 of the 32; those tried again say nothing new.
     for (let index = 0; index < 12; index++) made.turnAway(0);
     for (let index = 0; index < 12; index++) made.turnAway(0, true);
-    const until = made.now + 9_500;
+    const until = made.now + 950;
     let most = 0;
     while (made.now < until) {
       made.run(1, cores(60));

@@ -20,6 +20,8 @@ interface Trial {
   readonly move: Move;
   readonly from: number;
   readonly to: number;
+  /** As it was before. */
+  readonly bytes: number;
   readonly before: Reading;
   readonly startedAt: number;
 }
@@ -35,7 +37,7 @@ type Verdict = 'kept' | 'refused' | 'changed' | 'idle';
  * published limits judge by latency: TCP Vegas (Brakmo and Peterson, IEEE JSAC 13(8), 1995) and the Vegas and Gradient2 limits of
  * Netflix's concurrency-limits hold where it begins to rise. A database whose commits share a flush of its log does more the more
  * there are, while each takes longer, so that they would hold far too early. Throughput is therefore the judge, as for BBR (Cardwell
- * et al., ACM Queue 14(5), 2016), of which are the doubling at the start for as long as it pays, and the short look upwards from time
+ * et al., ACM Queue 14(5), 2016), of which are the doubling at the start for as long as it pays, the bytes in flight as the thing to find, and the short look upwards from time
  * to time ever after; and as for the thread pool of .NET (Hellerstein et al., 2008), of which is to hold out for a gain that
  * noise can't explain. When the target turns a batch away the number in flight is halved (AIMD: Chiu and Jain, Computer Networks
  * and ISDN Systems 17(1), 1989), and the number that was too many is remembered for a while, as CUBIC does (RFC 9438).
@@ -46,7 +48,8 @@ export class AdaptiveGate implements Gate {
   readonly #schedule: Schedule;
   readonly #gauge: Gauge;
   #workers: number;
-  #batch: number;
+  /** Bytes of all batches in flight together: the more there are, the smaller each is. */
+  #bytes: number;
   #trial: Trial | undefined;
   /** At the present setting, smoothed. */
   #usual: Reading | undefined;
@@ -69,7 +72,7 @@ export class AdaptiveGate implements Gate {
     this.#schedule = new Schedule(knobs, tuning.firstStride);
     this.#workers = Math.max(1, Math.min(workers.start, workers.most));
     this.#gauge = new Gauge(this.#workers);
-    this.#batch = batch.start;
+    this.#bytes = batch.start * this.#workers;
   }
 
   get current(): number {
@@ -77,25 +80,33 @@ export class AdaptiveGate implements Gate {
   }
 
   get batchBytes(): number {
-    const { least, inFlight } = this.#options.batch;
-    return Math.max(least, Math.min(this.#batch, Math.floor(inFlight / this.#workers)));
+    const { least, most, inFlight } = this.#options.batch;
+    return Math.max(least, Math.min(most, Math.floor(Math.min(this.#bytes, inFlight) / this.#workers)));
   }
 
   onSample(sample: Sample): void {
     if (sample.outcome === 'throttled') this.#turnedAway(sample);
     if (sample.outcome !== 'written') return;
-    const { rounds, windowTime } = tuning;
+    const { rounds, windowTime } = this.#pace;
     const before = this.#trial?.before.rate;
     const expected = before ? ((rounds + 1) * this.#workers * sample.rows) / before : Number.POSITIVE_INFINITY;
     const reading = this.#gauge.add(sample, {
-      batches: Math.max(4, rounds * this.#workers),
+      batches: Math.max(
+        4,
+        (sample.endedAt - sample.startedAt > tuning.longBatch ? rounds / 2 : rounds) * this.#workers,
+      ),
       time: windowTime,
       patience: Math.max(windowTime, 2 * expected),
       sure: (rate, error) => this.#sure(rate, error),
+      alarming: (rate, error) => this.#alarming(rate, error),
     });
     if (reading === undefined) return;
     if (this.#trial) this.#judge(this.#trial, reading, sample.endedAt);
     else this.#steady(reading, sample.endedAt);
+  }
+
+  get #pace() {
+    return this.#climbing ? tuning.climb : tuning.steady;
   }
 
   #sure(rate: number, error: number): boolean {
@@ -103,7 +114,13 @@ export class AdaptiveGate implements Gate {
     const { before, move } = this.#trial;
     const both = Math.hypot(error, before.error);
     const margin = rate / before.rate - 1 - wanted(move);
-    return both <= tuning.error || Math.abs(margin) > 3 * both;
+    return both <= this.#pace.error || Math.abs(margin) > 3 * both;
+  }
+
+  /** Much less is done than was a moment ago. */
+  #alarming(rate: number, error: number): boolean {
+    if (this.#trial !== undefined || this.#usual === undefined) return false;
+    return rate < (1 - 2 * tuning.shift) * this.#usual.rate && error < 0.2;
   }
 
   #turnedAway({ startedAt, endedAt, retried, reason = 'throttled' }: Sample): void {
@@ -118,9 +135,12 @@ export class AdaptiveGate implements Gate {
     this.#cutAt = endedAt;
     this.#ceiling = { workers: Math.max(1, from - 1), until: endedAt + this.#ceilingRest };
     this.#ceilingRest = Math.min(tuning.ceiling.longest, 2 * this.#ceilingRest);
+    const { batchBytes } = this;
     this.#set('workers', Math.max(1, Math.floor(from / 2)), endedAt);
+    this.#bytes = batchBytes * this.#workers;
     if (this.#workers !== from) this.#tell('change', 'workers', from, this.#workers, reason, endedAt);
     this.#again();
+    this.#schedule.plan(Schedule.move('workers', false), endedAt + tuning.rest, tuning.stride);
   }
 
   /** A reading while nothing is tried. */
@@ -142,12 +162,17 @@ export class AdaptiveGate implements Gate {
 
   /** The first move that is due and possible. */
   #try(before: Reading, now: number): void {
-    for (const move of this.#schedule.due(now)) {
+    const due = this.#schedule.due(now, this.#climbing ? before.median : undefined);
+    if (!due.some(({ knob }) => knob === 'workers')) this.#climbing = false;
+    for (const move of due) {
       const from = move.knob === 'workers' ? this.#workers : this.batchBytes;
       const to = this.#target(move, this.#schedule.of(move).stride, before, now);
       if (to === from) continue;
-      this.#trial = { move, from, to, before, startedAt: now };
+      this.#trial = { move, from, to, bytes: this.#bytes, before, startedAt: now };
+      const longest = this.batchBytes * Math.max(1, this.#options.batchTime / before.median);
       this.#set(move.knob, to, now);
+      // Fewer in flight are larger ones, but none is to take too long.
+      if (move.knob === 'workers') this.#bytes = Math.min(this.#bytes, Math.floor(longest * to));
       return;
     }
   }
@@ -181,11 +206,13 @@ export class AdaptiveGate implements Gate {
       this.#planOnward(trial, gained, now);
     } else {
       this.#set(move.knob, from, now);
+      this.#bytes = trial.bytes;
       this.#usual = before;
       this.#planAgain(trial, gained, now);
     }
     if (verdict === 'changed') this.#changed(reading, now);
-    else if (verdict !== 'idle' && !(verdict === 'kept' && this.#shorten(reading, now))) this.#try(this.#usual, now);
+    else if (verdict === 'idle' || (verdict === 'refused' && gained < -tuning.shift)) return;
+    else if (!(verdict === 'kept' && this.#shorten(reading, now))) this.#try(this.#usual, now);
   }
 
   /** After a trial that was kept: further the same way, and when to look back. */
@@ -199,18 +226,14 @@ export class AdaptiveGate implements Gate {
   }
 
   /** After a trial that was taken back: again at once with a shorter stride, or later. */
-  #planAgain({ move, to, before, startedAt }: Trial, gained: number, now: number): void {
-    const { loss, longStride, stride, restMore, rest, longestRest, cost } = tuning;
-    const shorter = gained < -loss && this.#target(move, stride, before, now) !== to;
-    const lost = ((now - startedAt) * Math.max(0, -gained)) / cost;
-    this.#schedule.plan(
-      move,
-      shorter ? now : now + Math.max(move.up ? restMore : rest, Math.min(lost, longestRest)),
-      stride,
-    );
-    if (shorter || !this.#climbing || !move.up) return;
+  #planAgain({ move, from, to, before, startedAt }: Trial, gained: number, now: number): void {
+    const { loss, longStride, stride, restMore, restManyMore, rest, longestRest, cost } = tuning;
+    const shorter = gained < -loss && !(this.#climbing && move.up) && this.#target(move, stride, before, now) !== to;
+    const lost = ((now - startedAt) * Math.max(0, -gained - tuning.gain)) / cost;
+    const usual = move.up ? (to / from > 1.45 ? restManyMore : restMore) : rest;
+    this.#schedule.plan(move, shorter ? now : now + Math.max(usual, Math.min(lost, longestRest)), stride);
+    if (shorter || !this.#climbing || !move.up || move.knob !== 'workers') return;
     // Where more gains nothing, much less may do.
-    this.#climbing = false;
     const back = Schedule.opposite(move);
     this.#schedule.plan(back, this.#schedule.of(back).due, longStride);
   }
@@ -240,7 +263,7 @@ export class AdaptiveGate implements Gate {
       this.#set('workers', past.workers, now);
     } else if (usual !== undefined && reading.rate < usual.rate) {
       // Too many for what is left, or too few for a longer line? Fewer hurt less where that is wrong.
-      this.#schedule.plan(Schedule.move('workers', false), now, tuning.stride);
+      this.#schedule.plan(Schedule.move('workers', false), now, tuning.longStride);
       this.#schedule.plan(Schedule.move('workers', true), now + 1, tuning.firstStride);
       this.#usual = reading;
       this.#try(reading, now);
@@ -256,10 +279,13 @@ export class AdaptiveGate implements Gate {
   }
 
   #set(knob: Knob, value: number, now: number): void {
-    const under = this.#workers;
-    if (knob === 'workers') this.#workers = value;
-    else this.#batch = value;
-    this.#gauge.restart(now, Math.max(under, this.#workers));
+    if (knob === 'batch') this.#bytes = value * this.#workers;
+    else {
+      // Where the size of a batch is not ours to find, it stays.
+      if (!this.#knobs.includes('batch')) this.#bytes = this.batchBytes * value;
+      this.#workers = value;
+    }
+    this.#gauge.restart(now, 1);
   }
 
   #tell(kind: GateEvent['kind'], of: Knob, from: number, to: number, reason: string, at: number): void {
@@ -275,12 +301,17 @@ function wanted({ knob, up }: Move): number {
 
 function verdictOf({ move, from, to, before }: Trial, reading: Reading, gained: number, climbing: boolean): Verdict {
   if (!reading.saturated) return 'idle';
-  if (!move.up) return gained >= wanted(move) ? 'kept' : 'refused';
   const error = Math.hypot(reading.error, before.error);
+  if (!move.up) {
+    const doubt = climbing && move.knob === 'workers' ? Math.min(error, tuning.doubt.fewer) : 0;
+    return gained >= wanted(move) - doubt ? 'kept' : 'refused';
+  }
   // Twice as many in flight do no more than twice as much: something else has changed. The first reading is the least sure.
   const possible = (climbing ? 2 : 1) * ((to / from - 1) * 1.25 + 0.15);
   if (gained > possible + 2 * error) return 'changed';
-  return gained >= Math.max(wanted(move), 2.5 * error) ? 'kept' : 'refused';
+  return gained >= Math.max(wanted(move), (climbing ? tuning.doubt.climb : tuning.doubt.steady) * error)
+    ? 'kept'
+    : 'refused';
 }
 
 function blend(old: Reading, fresh: Reading): Reading {

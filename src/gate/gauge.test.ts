@@ -39,9 +39,23 @@ test('the rate is the same when all batches of a window end at its very end', ()
 
 test('the error is the standard error of the mean time, as a share of it', () => {
   const gauge = warm();
-  const readings = [30, 50, 50, 70].map((time) => gauge.add(sample(100 - time, 100), size));
+  const readings = [30, 50, 50, 70].map((time) => gauge.add(sample(0, time), { ...size, time: 60 }));
   // The squares of the deviations are 400, 0, 0 and 400: their root over 4 times the mean of 50.
   expect(readings.at(-1)?.error).toBeCloseTo(Math.sqrt(800) / (4 * 50), 10);
+});
+
+test('what was started so late that a slower one could still be under way does not count yet', () => {
+  const gauge = warm();
+  for (const [start, end] of [
+    [0, 10],
+    [0, 60],
+    [30, 90],
+    [50, 100],
+  ] as const) {
+    expect(gauge.add(sample(start, end), size)).toBeUndefined();
+  }
+  // The slowest took 60 ms: of those started before 50 none is under way any more.
+  expect(gauge.add(sample(60, 110), size)).toMatchObject({ rate: expect.closeTo((2 * 400) / 180, 10) });
 });
 
 test('a batch that waited for its connection does not count', () => {

@@ -13,21 +13,35 @@ export interface Reading {
 }
 
 export interface WindowSize {
-  /** Batches that end within it, at least; after four times its time, half as many will do. */
+  /** Batches that are to count, at least; after four times its time, half as many will do. */
   readonly batches: number;
   /** Milliseconds it lasts, at least. */
   readonly time: number;
   /** Whether a reading is sure enough. Until it is, the window goes on to at most four times its time. */
   sure(rate: number, error: number): boolean;
+  /** Whether it is to end at once, with half the batches. */
+  alarming?(rate: number, error: number): boolean;
   /** Milliseconds after which it ends with whatever was seen. */
   readonly patience: number;
+}
+
+/** A batch that may count. */
+interface Seen {
+  readonly startedAt: number;
+  readonly time: number;
+  readonly rows: number;
+  readonly inFlight: number;
+  readonly saturated: boolean;
 }
 
 /**
  * Measures throughput by Little's law (L = λW; J. D. C. Little, Operations Research 9(3), 1961): batches in flight on average,
  * times the rows of a batch, over the time one takes. To count what lands within a window would be a batch's worth off at each
- * end, and there may be no more than a few in it. Only batches that were started at the present setting count, and none that
- * had to wait for a connection to be made.
+ * end, and there may be no more than a few in it.
+ *
+ * Only batches that were started at the present setting count, and none that had to wait for a connection to be made. Nor do
+ * those that were started so late that a slower one, started with them, might still be under way: of batches that race each
+ * other the fast ones end first, and to take the first that end would tell of a target faster than it is.
  */
 export class Gauge {
   /** Batches that are to end before one counts. */
@@ -36,10 +50,9 @@ export class Gauge {
   #openedAt: number | undefined;
   /** Permits that have been out at once: so many connections are made. */
   #warm = 0;
-  #rows = 0;
-  #inFlight = 0;
-  #saturated = 0;
-  #times: number[] = [];
+  #seen: Seen[] = [];
+  /** The longest time of those seen. */
+  #longest = 0;
 
   constructor(settling: number) {
     this.#settling = settling;
@@ -63,50 +76,53 @@ export class Gauge {
       return undefined;
     }
     if (cold || startedAt < this.#since) return undefined;
-    this.#rows += rows;
-    this.#inFlight += inFlight;
-    if (saturated) this.#saturated += 1;
-    this.#times.push(endedAt - startedAt);
+    const time = endedAt - startedAt;
+    this.#seen.push({ startedAt, time, rows, inFlight, saturated });
+    this.#longest = Math.max(this.#longest, time);
     const elapsed = endedAt - this.#openedAt;
-    const { length } = this.#times;
-    if (length >= 2 && elapsed >= size.patience) return this.#read(endedAt);
-    if (elapsed >= 4 * size.time) return length >= size.batches / 2 ? this.#read(endedAt) : undefined;
-    if (length < size.batches || elapsed < size.time) return undefined;
-    return size.sure(this.#rate(), this.#error()) ? this.#read(endedAt) : undefined;
+    const { length } = this.#seen;
+    if (length >= 2 && elapsed >= size.patience) return this.#end(this.#seen, endedAt);
+    if (length < size.batches / 2) return undefined;
+    const counting = this.#seen.filter((batch) => batch.startedAt <= endedAt - this.#longest);
+    if (counting.length < size.batches / 2) return undefined;
+    if (counting.length >= 4 && size.alarming?.(rateOf(counting), errorOf(counting)))
+      return this.#end(counting, endedAt);
+    if (elapsed >= 4 * size.time) return this.#end(counting, endedAt);
+    if (counting.length < size.batches || elapsed < size.time) return undefined;
+    return size.sure(rateOf(counting), errorOf(counting)) ? this.#end(counting, endedAt) : undefined;
   }
 
-  #read(now: number): Reading {
-    const times = this.#times.sort((a, b) => a - b);
-    const reading = {
-      rate: this.#rate(),
-      error: this.#error(),
-      median: times[times.length >> 1] ?? 0,
-      saturated: this.#saturated >= times.length / 2,
-    };
+  #end(batches: readonly Seen[], now: number): Reading {
     this.#open(now);
-    return reading;
-  }
-
-  #rate(): number {
-    return ((this.#inFlight / this.#times.length) * this.#rows) / Math.max(sum(this.#times), 1e-3);
-  }
-
-  #error(): number {
-    const { length } = this.#times;
-    const mean = sum(this.#times) / length;
-    const squares = this.#times.reduce((total, time) => total + (time - mean) ** 2, 0);
-    return Math.sqrt(squares) / (length * Math.max(mean, 1e-6));
+    const times = batches.map(({ time }) => time).sort((a, b) => a - b);
+    return {
+      rate: rateOf(batches),
+      error: errorOf(batches),
+      median: times[times.length >> 1] ?? 0,
+      saturated: batches.filter(({ saturated }) => saturated).length >= batches.length / 2,
+    };
   }
 
   #open(now: number): void {
     this.#openedAt = now;
-    this.#rows = 0;
-    this.#inFlight = 0;
-    this.#saturated = 0;
-    this.#times = [];
+    this.#seen = [];
+    this.#longest = 0;
   }
 }
 
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0);
+function rateOf(batches: readonly Seen[]): number {
+  const time = sum(batches, (batch) => batch.time);
+  const inFlight = sum(batches, (batch) => batch.inFlight) / batches.length;
+  return (inFlight * sum(batches, ({ rows }) => rows)) / Math.max(time, 1e-3);
+}
+
+function errorOf(batches: readonly Seen[]): number {
+  const { length } = batches;
+  const mean = sum(batches, ({ time }) => time) / length;
+  const squares = sum(batches, ({ time }) => (time - mean) ** 2);
+  return Math.sqrt(squares) / (length * Math.max(mean, 1e-6));
+}
+
+function sum<Item>(items: readonly Item[], of: (item: Item) => number): number {
+  return items.reduce((total, item) => total + of(item), 0);
 }

@@ -14,14 +14,20 @@ interface Plan {
   readonly stride: number;
 }
 
-const moves: readonly Move[] = [
-  { knob: 'workers', up: true },
-  { knob: 'workers', up: false },
-  { knob: 'batch', up: true },
-  { knob: 'batch', up: false },
-];
+const more: Move = { knob: 'workers', up: true };
+const fewer: Move = { knob: 'workers', up: false };
+const larger: Move = { knob: 'batch', up: true };
+const smaller: Move = { knob: 'batch', up: false };
+const moves: readonly Move[] = [more, fewer, larger, smaller];
 
-/** Which move is to be tried when, and how far. Of those that are due, more in flight comes first. */
+/** Milliseconds a batch: the line is what they wait for, rather than one another; and the other way round. */
+const short = 150;
+const long = 400;
+
+/** The first stride of fewer in flight. */
+const fewerStride = 2;
+
+/** Which move is to be tried when, and how far. */
 export class Schedule {
   readonly #knobs: readonly Knob[];
   readonly #plans = new Map<Move, Plan>();
@@ -43,12 +49,22 @@ export class Schedule {
   }
 
   of(move: Move): Plan {
-    return this.#plans.get(move) ?? { due: Number.NEGATIVE_INFINITY, stride: this.#usualStride };
+    const stride = move === fewer ? fewerStride : this.#usualStride;
+    return this.#plans.get(move) ?? { due: Number.NEGATIVE_INFINITY, stride };
   }
 
-  /** Those that may be tried now. */
-  due(now: number): Move[] {
-    return moves.filter((move) => this.#knobs.includes(move.knob) && this.of(move).due <= now);
+  /**
+   * Those that may be tried now, the most promising first. In a climb, by the time a batch takes: where it is short, larger ones
+   * cost nothing; where it is long, fewer in flight make the rest of the climb quicker.
+   */
+  due(now: number, batchTime: number | undefined): Move[] {
+    const order =
+      batchTime === undefined || batchTime < short
+        ? [larger, more, fewer, smaller]
+        : batchTime < long
+          ? [more, fewer, larger, smaller]
+          : [fewer, more, larger, smaller];
+    return order.filter((move) => this.#knobs.includes(move.knob) && this.of(move).due <= now);
   }
 
   static move(knob: Knob, up: boolean): Move {

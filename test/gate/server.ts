@@ -16,7 +16,7 @@ export interface Behaviour {
   readonly workPerRow: number;
   /** Work done a millisecond for `active` batches at once, each of which is given the same share. */
   capacity(active: number, now: number): number;
-  /** Milliseconds of a flush of the log that commits all who wait for one. Default: none is needed. */
+  /** Milliseconds of a flush of the log, a fifth more or less, that commits all who wait for one. Default: none is needed. */
   readonly flush?: number;
   /** Spread of a batch's work, as a share: 0.2 draws from 0.8 to 1.2. */
   readonly spread?: number;
@@ -144,7 +144,7 @@ export class SimulatedServer {
     const committed = this.#uncommitted;
     this.#uncommitted = [];
     this.#flushing = true;
-    this.#agenda.after(milliseconds, () => {
+    this.#agenda.after(milliseconds * (0.8 + 0.4 * this.#random.next()), () => {
       this.#flushing = false;
       if (this.#uncommitted.length > 0) this.#startFlush(milliseconds);
       for (const done of committed) done();
