@@ -58,8 +58,8 @@ async function startInvokeApi(): Promise<InvokeApi> {
   return api;
 }
 
-/** More than an invocation of two seconds, of which half a second is kept back, can load. */
-const rows = 1_200_000;
+/** More than an invocation of two seconds, of which half a second is kept back, can load on a fast machine. */
+const rows = 3_000_000;
 const limit = 2_000;
 
 let folder: string;
@@ -105,7 +105,7 @@ async function found(database: ScratchDatabase): Promise<unknown> {
 
 describe('a function that invokes itself', () => {
   test('goes on until the load is complete, and an event delivered twice changes nothing', {
-    timeout: 60_000,
+    timeout: 180_000,
   }, async () => {
     await using database = await scratchDatabase();
     await using invokes = await startInvokeApi();
@@ -114,7 +114,7 @@ describe('a function that invokes itself', () => {
     const first = await sandbox.invoke({ run: 'nightly' }, { limit });
     expect(first).toMatchObject({ kind: 'answer', value: { status: 'continue' } });
     expect(invokes.events).toHaveLength(1);
-    const rest = await deliver(invokes, sandbox, 30, (delivery) => (delivery % 2 === 0 ? 2 : 1));
+    const rest = await deliver(invokes, sandbox, 80, (delivery) => (delivery % 2 === 0 ? 2 : 1));
     expect(await found(database)).toEqual({ rows, ids: rows });
     expect(rest.filter(({ kind }) => kind !== 'answer')).toEqual([]);
     expect(rest.at(-1)).toMatchObject({ value: { status: 'complete' } });
@@ -128,7 +128,7 @@ describe('a function that invokes itself', () => {
   });
 
   test('and is stopped by Lambda as a loop has lost nothing: the next event of a schedule goes on', {
-    timeout: 60_000,
+    timeout: 180_000,
   }, async () => {
     await using database = await scratchDatabase();
     await using invokes = await startInvokeApi();
@@ -139,11 +139,11 @@ describe('a function that invokes itself', () => {
     expect(invokes.events).toHaveLength(1);
     invokes.events.length = 0;
     await sandbox.invoke({}, { limit });
-    await deliver(invokes, sandbox, 30);
+    await deliver(invokes, sandbox, 80);
     expect(await found(database)).toEqual({ rows, ids: rows });
   });
 
-  test('and may not is told so, and the event that is tried again goes on', { timeout: 60_000 }, async () => {
+  test('and may not is told so, and the event that is tried again goes on', { timeout: 180_000 }, async () => {
     await using database = await scratchDatabase();
     await using invokes = await startInvokeApi();
     await database.client.query('CREATE TABLE loaded (id int, name text)');
@@ -156,7 +156,7 @@ describe('a function that invokes itself', () => {
     });
     invokes.refusal = undefined;
     await sandbox.invoke({}, { limit });
-    await deliver(invokes, sandbox, 30);
+    await deliver(invokes, sandbox, 80);
     expect(await found(database)).toEqual({ rows, ids: rows });
   });
 });
