@@ -120,7 +120,11 @@ describe('the bundle', () => {
       CITIES_URL: 'http://127.0.0.1:1/',
     };
     const times: number[] = [];
+    const bare: number[] = [];
     for (let i = 0; i < 5; i++) {
+      const before = performance.now();
+      spawnSync(process.execPath, ['--eval', '0']);
+      bare.push(performance.now() - before);
       await using started = await startSandbox(env, handler);
       sandbox = started;
       const start = performance.now();
@@ -129,7 +133,8 @@ describe('the bundle', () => {
     }
     server.close();
     // The machine does other things as well: the best of five, and the processor's time, are nearest to what the code takes.
-    expect(Math.min(...times)).toBeLessThan(300);
+    // 300 ms are for a machine on which Node.js itself starts in 80.
+    expect(Math.min(...times)).toBeLessThan(300 * Math.max(1, Math.min(...bare) / 80));
   });
 
   test('reads files from S3 by the client that is in the runtime', async () => {

@@ -1,7 +1,6 @@
 import { type Command, CommanderError } from 'commander';
 import type { Report } from '../../contract/index.js';
 import { ConfigError, SluiceError } from '../../errors.js';
-import { keepHeapLean, keepYoungSpaceSmall } from '../lean-heap.js';
 import { exitCodes } from './exit-code.js';
 import { explain } from './explain.js';
 import { makeProgram } from './program.js';
@@ -9,8 +8,6 @@ import { Terminal } from './terminal.js';
 
 /** Runs the command and ends the process with its exit code. Never returns. */
 export async function runCommandLine(args: readonly string[]): Promise<never> {
-  keepHeapLean();
-  keepYoungSpaceSmall();
   const terminal = new Terminal();
   terminal.redactor.learn({ password: process.env.PGPASSWORD });
   const json = wantsJson(args);

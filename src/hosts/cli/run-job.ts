@@ -8,6 +8,7 @@ import type { Job } from '../../job/job.js';
 import { type PreparedJob, prepare } from '../../job/prepare.js';
 import { fileLedger } from '../../ledger/file-ledger.js';
 import { sinks } from '../../registry.js';
+import { keepHeapLean } from '../lean-heap.js';
 import { startDisplay } from './display.js';
 import { exitCode, exitCodes } from './exit-code.js';
 import { explain } from './explain.js';
@@ -130,6 +131,7 @@ export async function runLoad(
   using display = await startDisplay(terminal, { quiet: settings.quiet ?? false, limit: job.limit });
   const predicted = await findPrediction(jobId(prepared.source, prepared.sink));
   let resumed = false;
+  keepHeapLean();
   try {
     const report = await load({
       ...prepared,

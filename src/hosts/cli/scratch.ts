@@ -6,6 +6,7 @@ import { type PreparedJob, prepare } from '../../job/prepare.js';
 import { sinks } from '../../registry.js';
 import { type Sample, type SampleBounds, takeSample } from '../../sweep/sample.js';
 import type { WriteSide } from '../../sweep/trial.js';
+import { keepHeapLean } from '../lean-heap.js';
 import type { Terminal } from './terminal.js';
 
 /** What is needed to measure the write side of a job. */
@@ -37,6 +38,7 @@ export async function withScratch<Result>(
     );
   }
   const prepared = await prepare(job);
+  keepHeapLean();
   const {
     source: _source,
     sink: _sink,

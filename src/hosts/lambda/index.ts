@@ -1,5 +1,5 @@
 import { SluiceError } from '../../errors.js';
-import { keepHeapLean, keepYoungSpaceSmall } from '../lean-heap.js';
+import { keepHeapLean } from '../lean-heap.js';
 import { Redactor } from '../redact.js';
 import type { LambdaContext } from './context.js';
 import { readEvent } from './event.js';
@@ -29,9 +29,6 @@ export interface HandlerOptions {
   readonly goOn?: 'answer' | 'self';
 }
 
-/** A function of so many MiB, or of less, has to be careful with them. */
-const little = 256;
-
 /**
  * Makes a handler that loads a job, or one of several, each time it is invoked. It stops before the invocation's time is
  * over, with everything committed that was written, and answers with the event to go on with. Connections are closed at the
@@ -40,8 +37,6 @@ const little = 256;
  * The handler throws what hinders a load, as an Error whose name is the stable code.
  */
 export function createHandler(jobs: Jobs, { goOn = 'answer' }: HandlerOptions = {}): Handler {
-  keepHeapLean();
-  if (Number(process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE) <= little) keepYoungSpaceSmall();
   let before: Promise<unknown> = Promise.allSettled([preload(jobs), ...(goOn === 'self' ? [lambdaClient()] : [])]);
 
   async function loadOne(event: unknown, context: LambdaContext): Promise<Result> {
@@ -49,6 +44,7 @@ export function createHandler(jobs: Jobs, { goOn = 'answer' }: HandlerOptions = 
     try {
       // The first waits for the code; what one had to leave behind ends, thawed, before another begins.
       await before;
+      keepHeapLean();
       const asked = readEvent(event);
       const { name, job } = await jobOf(jobs, asked, process.env);
       redactor.learn(job);
