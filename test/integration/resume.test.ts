@@ -203,13 +203,13 @@ describe('a resume', () => {
     } as const;
     const columns = { id: 'cityId', name: 'name' };
     const source = (url: string) => http({ url, pagination, parallel: 2 });
-    await using api = await startCitiesApi(3_000);
+    await using api = await startCitiesApi(12_000);
     await cut({ source: source(api.url), sink: into({ create: true, mode: 'append' }), columns, batchRows: 100 });
     const port = Number(new URL(api.url).port);
     await api[Symbol.asyncDispose]();
-    await using grown = await startCitiesApi(3_100, port);
+    await using grown = await startCitiesApi(12_100, port);
     const resumed = load({ source: source(grown.url), sink: into({ mode: 'append' }), columns, resume: true });
-    await expect(resumed).rejects.toMatchObject({ code: 'source-changed', message: expect.stringContaining('3100') });
+    await expect(resumed).rejects.toMatchObject({ code: 'source-changed', message: expect.stringContaining('12100') });
     const forced = await load({
       source: source(grown.url),
       sink: into({ mode: 'append' }),
