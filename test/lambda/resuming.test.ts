@@ -16,7 +16,7 @@ test('a database that resumes is waited for, over invocations where that takes l
   await using sandbox = await startSandbox({ JOB });
   // Paused: whoever comes is left hanging.
   door.mood = 'silent';
-  const first = await sandbox.invoke({}, { limit: 2_500 });
+  const first = await sandbox.invoke({}, { limit: 5_000 });
   expect(first).toMatchObject({ kind: 'answer', value: { status: 'continue', run: null, next: { idle: 1 } } });
   expect(sandbox.log.join()).toContain('before the target had told');
   setTimeout(() => {
