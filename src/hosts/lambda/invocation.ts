@@ -54,7 +54,7 @@ export class Invocation {
     try {
       which = await whichRun(prepared, ledger, this.#event, time);
     } catch (error) {
-      if (error !== time.reason) throw error;
+      if (!time.aborted) throw error;
       this.#log.warn({}, 'the time was over before the target had told where its last run stands');
       return this.#goOn(null);
     } finally {
