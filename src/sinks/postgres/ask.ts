@@ -1,14 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Log } from '../../contract/index.js';
 import { SluiceError } from '../../errors.js';
-import { pause } from '../../pause.js';
 import { type Address, describeServer } from './address.js';
 import { classify, explainConnect, explainRefusal, passesAtConnect } from './errors.js';
 import { type Pool, withClient } from './pool.js';
 
 /** What surrounds the writing is tried again for as long as a batch is, with pauses that grow up to the longest. Milliseconds. */
 const patience = 60_000;
-const firstPause = 150;
+const pause = 150;
 const longestPause = 1_500;
 
 /**
@@ -45,7 +45,7 @@ export function asking(pool: Pool, address: Address): Ask {
         const waited = performance.now() - since;
         if (!passesAtConnect(error, address) || waited >= timeouts * (address.connectTimeout || usual)) throw explained;
         log?.warn({ code: explained.code, attempt }, `${describeServer(address)} is waited for: ${explained.message}`);
-        await pause(Math.min(firstPause * attempt, longestPause), signal);
+        await sleep(Math.min(pause * attempt, longestPause), undefined, { signal });
       }
     }
   }
@@ -66,7 +66,7 @@ export function asking(pool: Pool, address: Address): Ask {
             ? error
             : explainRefusal(error, address);
         }
-        await pause(Math.min(firstPause * attempt, longestPause), signal);
+        await sleep(Math.min(pause * attempt, longestPause), undefined, { signal });
       }
     }
   };
