@@ -33,7 +33,7 @@ export const jobSchema = z.strictObject({
     .int()
     .min(1)
     .optional()
-    .describe('rows a batch at most; default: found while it runs, by bytes: 256 KiB to 4 MiB'),
+    .describe('rows a batch at most; default: found while it runs, by bytes: 256 KiB to 8 MiB'),
   batchTime: z
     .number()
     .positive()

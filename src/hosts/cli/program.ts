@@ -298,7 +298,7 @@ function withPace(command: Command): Command {
     .optionsGroup('Pace and limits:')
     .option('--workers <n>', 'batches in flight, fixed (default: found while it runs)')
     .option('--max-workers <n>', 'most batches in flight, where their number is found (default: 64)')
-    .option('--batch-size <n>', 'rows a batch at most (default: found while it runs, 256 KiB to 4 MiB)')
+    .option('--batch-size <n>', 'rows a batch at most (default: found while it runs, 256 KiB to 8 MiB)')
     .option('--batch-time <time>', 'how long a batch may take, such as 500ms; none is made larger (default: 1s)')
     .option('--limit <n>', 'stop after this many records')
     .option(
