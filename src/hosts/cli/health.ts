@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { RunStatus, Snapshot } from '../../contract/index.js';
 import { ConfigError, codeOf, messageOf } from '../../errors.js';
 
@@ -64,6 +64,8 @@ export async function serveHealth(
       .end(method === 'HEAD' ? undefined : `${JSON.stringify(body)}\n`);
   }
 
+  // Most runs are not asked after, and are not to load it.
+  const { createServer } = await import('node:http');
   const server = createServer(answer);
   // A run that has ended is not to be kept by it.
   server.unref();
