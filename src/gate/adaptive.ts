@@ -37,8 +37,8 @@ type Verdict = 'kept' | 'refused' | 'changed' | 'idle';
  * published limits judge by latency: TCP Vegas (Brakmo and Peterson, IEEE JSAC 13(8), 1995) and the Vegas and Gradient2 limits of
  * Netflix's concurrency-limits hold where it begins to rise. A database whose commits share a flush of its log does more the more
  * there are, while each takes longer, so that they would hold far too early. Throughput is therefore the judge, as for BBR (Cardwell
- * et al., ACM Queue 14(5), 2016), of which are the doubling at the start for as long as it pays, the bytes in flight as the thing to find, and the short look upwards from time
- * to time ever after; and as for the thread pool of .NET (Hellerstein et al., 2008), of which is to hold out for a gain that
+ * et al., ACM Queue 14(5), 2016), of which are the doubling at the start for as long as it pays, the bytes in flight as the thing to
+ * find, and the short look upwards from time to time ever after; and as for the thread pool of .NET (Hellerstein et al., 2008), of which is to hold out for a gain that
  * noise can't explain. When the target turns a batch away the number in flight is halved (AIMD: Chiu and Jain, Computer Networks
  * and ISDN Systems 17(1), 1989), and the number that was too many is remembered for a while, as CUBIC does (RFC 9438).
  */

@@ -1,3 +1,5 @@
+import { tuning } from './tuning.js';
+
 /** What the gate can turn: batches in flight, bytes a batch. */
 export type Knob = 'workers' | 'batch';
 
@@ -19,13 +21,6 @@ const fewer: Move = { knob: 'workers', up: false };
 const larger: Move = { knob: 'batch', up: true };
 const smaller: Move = { knob: 'batch', up: false };
 const moves: readonly Move[] = [more, fewer, larger, smaller];
-
-/** Milliseconds a batch: the line is what they wait for, rather than one another; and the other way round. */
-const short = 150;
-const long = 400;
-
-/** The first stride of fewer in flight. */
-const fewerStride = 2;
 
 /** Which move is to be tried when, and how far. */
 export class Schedule {
@@ -49,7 +44,7 @@ export class Schedule {
   }
 
   of(move: Move): Plan {
-    const stride = move === fewer ? fewerStride : this.#usualStride;
+    const stride = move === fewer ? tuning.fewerStride : this.#usualStride;
     return this.#plans.get(move) ?? { due: Number.NEGATIVE_INFINITY, stride };
   }
 
@@ -59,9 +54,9 @@ export class Schedule {
    */
   due(now: number, batchTime: number | undefined): Move[] {
     const order =
-      batchTime === undefined || batchTime < short
+      batchTime === undefined || batchTime < tuning.shortBatch
         ? [larger, more, fewer, smaller]
-        : batchTime < long
+        : batchTime < tuning.longBatch
           ? [more, fewer, larger, smaller]
           : [fewer, more, larger, smaller];
     return order.filter((move) => this.#knobs.includes(move.knob) && this.of(move).due <= now);

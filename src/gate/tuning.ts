@@ -9,7 +9,11 @@ export const tuning = {
    */
   climb: { rounds: 1.5, windowTime: 100, error: 0.05 },
   steady: { rounds: 1.5, windowTime: 200, error: 0.015 },
-  /** Where a batch takes longer than this, in milliseconds, half the rounds must do: the climb would take as long as the load. */
+  /**
+   * Milliseconds. Batches that take less than the one wait for the line; those that take more than the other wait for one another, and
+   * half the rounds must do, for the climb would take as long as the load.
+   */
+  shortBatch: 150,
   longBatch: 400,
   /** The standard error of a reading by itself. */
   firstError: 0.15,
@@ -18,8 +22,9 @@ export const tuning = {
   loss: 0.02,
   /** Standard errors that what more gains must stand out by; and the share by which fewer, in the climb, are believed not to cost. */
   doubt: { climb: 1.5, steady: 2.5, fewer: 0.05 },
-  /** Factors: the first trial's, one after a trial that paid fully, and the usual one. */
+  /** Factors: the first trial's (of fewer in flight the other), one after a trial that paid fully, and the usual one. */
   firstStride: 1.5,
+  fewerStride: 2,
   longStride: 2,
   stride: 1.4,
   /**
