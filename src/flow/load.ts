@@ -251,10 +251,7 @@ class Run {
       signal: this.#stop.reading,
       limit: this.#settings.limit,
       ledger: this.#run.ledger,
-      skipped: (rows) => {
-        this.#tally.read += rows;
-        this.#tally.passed(rows);
-      },
+      skipped: (rows) => this.#tally.cameIn(rows, rows),
       strict: before !== undefined && !sink.traits.rewrites && !force,
       keyOf: sink.key && sink.key.length > 0 ? compileKey(columns, sink.key) : undefined,
       problem: (problem) => {

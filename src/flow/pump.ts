@@ -95,9 +95,9 @@ class Pump {
   }
 
   async #feed(arrivals: AsyncIterable<Arrival>, channel: ByteChannel<Arrival>): Promise<void> {
-    const { stop, before, passedUnread, verification, coverage } = this.#parts;
+    const { stop, before, passedUnread, verification, tally, coverage } = this.#parts;
     try {
-      this.#count(passedUnread, passedUnread);
+      tally.cameIn(passedUnread, passedUnread);
       for await (const arrival of arrivals) {
         const { split, from, rows } = arrival.chunk.span;
         verification?.seen(arrival);
@@ -107,7 +107,7 @@ class Pump {
           left += part.last - part.first;
         }
         arrival.lifetime?.settle(rows - left);
-        this.#count(rows, rows - left);
+        tally.cameIn(rows, rows - left);
         coverage.read(split, from + rows);
       }
       this.#whole = !stop.reading.aborted;
@@ -116,12 +116,6 @@ class Pump {
       if (stop.reading.aborted) channel.close();
       else channel.fail(error);
     }
-  }
-
-  #count(read: number, passed: number): void {
-    const { tally } = this.#parts;
-    tally.read += read;
-    tally.passed(passed);
   }
 
   async #write(batch: Batch, permit: Pick<Permit, 'setBack'>): Promise<void> {

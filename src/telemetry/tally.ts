@@ -34,9 +34,10 @@ export class Tally {
     this.#rejectsBefore = rejects;
   }
 
-  /** Rows passed over, for an earlier part of the run settled them. */
-  passed(rows: number): void {
-    this.#seenBefore += rows;
+  /** Rows that were read, and how many of them were passed over, for an earlier part of the run settled them. */
+  cameIn(rows: number, passed: number): void {
+    this.read += rows;
+    this.#seenBefore += passed;
   }
 
   /** Rejects of the whole run. Those of an earlier part count as soon as so many of its rows were passed over. */
