@@ -55,9 +55,9 @@ export const sinks: Readonly<Record<string, () => Promise<SinkComponent>>> = {
   },
 };
 
-/** Ledgers that can be looked into without a load, by the scheme of their address, loaded when asked for. */
 type OpenLedger = (address: string, options?: { readonly iam?: boolean }) => Ledger & AsyncDisposable;
 
+/** Ledgers that can be looked into without a load, by the scheme of their address, loaded when asked for. */
 export const ledgers: Readonly<Record<string, () => Promise<OpenLedger>>> = {
   postgres: async () => (await import('./sinks/postgres/index.js')).postgresLedger,
   postgresql: async () => (await import('./sinks/postgres/index.js')).postgresLedger,

@@ -7,7 +7,7 @@ import { unzipSync } from 'fflate';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { scratchFolder } from '../integration/sluice.js';
 import { startCitiesApi } from '../servers/cities-api.js';
-import { scratchDatabase } from '../servers/database.js';
+import { type ScratchDatabase, scratchDatabase } from '../servers/database.js';
 import { startS3rver } from '../servers/s3.js';
 import { startTroubledApi } from '../servers/troubled-api.js';
 import { client, type Sandbox, startSandbox } from './lambda.js';
@@ -23,6 +23,18 @@ function filesOf(root: string): string[] {
   return readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => statSync(join(root, file)).isFile());
 }
 
+/** As a template gives a function its database. */
+function environmentOf({ url }: ScratchDatabase) {
+  const { hostname, port, username, password, pathname } = new URL(url);
+  return {
+    PGHOST: hostname,
+    PGPORT: port,
+    PGUSER: username,
+    PGPASSWORD: password,
+    PGDATABASE: pathname.slice(1),
+  };
+}
+
 describe('the bundle', () => {
   test('has at most 1.5 MB unzipped, and the zip holds the same', () => {
     const files = filesOf(folder);
@@ -36,14 +48,9 @@ describe('the bundle', () => {
   test('refreshes a table, from the environment alone, twice, within 128 MB', async () => {
     await using database = await scratchDatabase();
     await using api = await startCitiesApi(10_000);
-    const { hostname, port, username, password, pathname } = new URL(database.url);
     const env = {
       LAMBDA_TASK_ROOT: folder,
-      PGHOST: hostname,
-      PGPORT: port,
-      PGUSER: username,
-      PGPASSWORD: password,
-      PGDATABASE: pathname.slice(1),
+      ...environmentOf(database),
       CITIES_URL: api.url,
     };
     await using sandbox = await startSandbox(env, handler);
@@ -147,14 +154,9 @@ describe('the bundle', () => {
     const sink = 'postgres: { table: orders, create: true }';
     writeFileSync(job, `source: { file: { path: "s3://shop/orders/*.csv*" } }\nsink: { ${sink} }\n`);
     execFileSync(process.execPath, ['scripts/build-lambda.js', job]);
-    const { hostname, port, username, password, pathname } = new URL(database.url);
     const env = {
       LAMBDA_TASK_ROOT: folder,
-      PGHOST: hostname,
-      PGPORT: port,
-      PGUSER: username,
-      PGPASSWORD: password,
-      PGDATABASE: pathname.slice(1),
+      ...environmentOf(database),
       ...store.env,
     };
     await using sandbox = await startSandbox(env, handler);

@@ -148,16 +148,14 @@ interface ColumnRow {
   may_select: boolean;
 }
 
-/**
- * Types, or elements of arrays, whose equality compares all that is stored, the collation permitting; of a numeric with a precision all
- * values have one scale.
- */
+/** Types whose equality compares all that is stored, the collation permitting. */
+const wholeTypes = 'bool bytea date int2 int4 int8 oid text time timestamp timestamptz uuid varchar';
+
+/** By the type, or that of an array's elements; of a numeric with a precision all values have one scale. */
 const toldBy = `CASE
   WHEN l.collisdeterministic IS FALSE THEN 'image'
-  WHEN coalesce(e.typtype, t.typtype) = 'e' OR coalesce(e.oid, t.oid) IN (${[
-    ...['bool', 'bytea', 'date', 'int2', 'int4', 'int8', 'oid', 'text', 'time', 'timestamp', 'timestamptz', 'uuid'],
-    'varchar',
-  ]
+  WHEN coalesce(e.typtype, t.typtype) = 'e' OR coalesce(e.oid, t.oid) IN (${wholeTypes
+    .split(' ')
     .map((type) => `'pg_catalog.${type}'::regtype`)
     .join(', ')}) THEN 'equality'
   WHEN t.oid = 'pg_catalog.numeric'::regtype THEN CASE WHEN b.typmod >= 0 THEN 'equality' ELSE 'scale' END
