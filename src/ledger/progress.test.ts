@@ -28,6 +28,16 @@ test('nothing settled at the start means reading from the start', () => {
   expect(progress.point).toBeUndefined();
 });
 
+test('with a hole in front of all that is settled, what the source said of its first row is still known', () => {
+  const next = { row: 0, token: { page: 1, total: 3_000 } };
+  expect(progressOf([{ split: 's', from: 100, rows: 100, next }]).get('s')!.point).toEqual(next);
+});
+
+test('a start without a token is none to go on from', () => {
+  const next = { row: 0, token: null };
+  expect(progressOf([{ split: 's', from: 0, rows: 100, next }]).get('s')!.point).toBeUndefined();
+});
+
 test('splits are apart', () => {
   const [a, b] = spans([0, 10, 20], 5);
   const progress = progressOf([a!, { ...b!, split: 't' }]);

@@ -4,7 +4,10 @@ import { RangeSet } from './range-set.js';
 /** What an earlier part of a run settled of one split. */
 export interface SplitProgress {
   readonly settled: RangeSet;
-  /** Where reading goes on; undefined where it starts from the beginning. Rows after it may be settled too. */
+  /**
+   * Where reading goes on, which may be the first row, by a token that says what the source looked like; undefined where nothing is
+   * known of it. Rows after it may be settled too.
+   */
   readonly point: ResumePoint | undefined;
 }
 
@@ -26,7 +29,8 @@ export function progressOf(spans: Iterable<Span>): Map<string, SplitProgress> {
     const { lowWater } = settled;
     let point: ResumePoint | undefined;
     for (const { next } of all) {
-      if (next.row > 0 && next.row <= lowWater && next.row > (point?.row ?? 0)) point = next;
+      // Without a token it is the split's start, for which the source gave none.
+      if (next.token !== null && next.row <= lowWater && next.row > (point?.row ?? -1)) point = next;
     }
     progress.set(split, { settled, point });
   }

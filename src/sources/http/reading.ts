@@ -169,7 +169,8 @@ export class Reading {
   #refuseChanged(total: number | undefined): void {
     if (!this.#strict) return;
     this.#strict = false;
-    if (total !== undefined && total === this.#totalBefore) return;
+    // Without a total nothing tells whether what lies in front, and is not read again, is still what it was.
+    if (total === this.#totalBefore && (total !== undefined || this.#firstRow === 0)) return;
     const told = total === undefined ? 'does not tell its total' : `tells a total of ${total}`;
     throw new SourceError(
       'source-changed',
