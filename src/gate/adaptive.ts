@@ -208,7 +208,7 @@ export class AdaptiveGate implements Gate {
       this.#set(move.knob, from, now);
       this.#bytes = trial.bytes;
       this.#usual = before;
-      this.#planAgain(trial, gained, now);
+      this.#planAgain(trial, gained, Math.hypot(reading.error, before.error), now);
     }
     if (verdict === 'changed') this.#changed(reading, now);
     else if (verdict === 'idle' || (verdict === 'refused' && gained < -tuning.shift)) return;
@@ -226,10 +226,11 @@ export class AdaptiveGate implements Gate {
   }
 
   /** After a trial that was taken back: again at once with a shorter stride, or later. */
-  #planAgain({ move, from, to, before, startedAt }: Trial, gained: number, now: number): void {
+  #planAgain({ move, from, to, before, startedAt }: Trial, gained: number, error: number, now: number): void {
     const { loss, longStride, stride, restMore, restManyMore, rest, longestRest, cost } = tuning;
     const shorter = gained < -loss && !(this.#climbing && move.up) && this.#target(move, stride, before, now) !== to;
-    const lost = ((now - startedAt) * Math.max(0, -gained - tuning.gain)) / cost;
+    // No more than it has surely cost: one that only seemed to is tried again soon.
+    const lost = ((now - startedAt) * Math.max(0, -gained - tuning.gain - error)) / cost;
     const usual = move.up ? (to / from > 1.45 ? restManyMore : restMore) : rest;
     this.#schedule.plan(move, shorter ? now : now + Math.max(usual, Math.min(lost, longestRest)), stride);
     if (shorter || !this.#climbing || !move.up || move.knob !== 'workers') return;
@@ -315,8 +316,9 @@ function verdictOf({ move, from, to, before }: Trial, reading: Reading, gained: 
 }
 
 function blend(old: Reading, fresh: Reading): Reading {
-  const rate = old.rate + 0.3 * (fresh.rate - old.rate);
-  return { ...fresh, rate, error: Math.hypot(0.7 * old.error, 0.3 * fresh.error) };
+  const share = Math.max(0.3, old.error ** 2 / Math.max(1e-9, old.error ** 2 + fresh.error ** 2));
+  const rate = old.rate + share * (fresh.rate - old.rate);
+  return { ...fresh, rate, error: Math.hypot((1 - share) * old.error, share * fresh.error) };
 }
 
 function percent(share: number): string {

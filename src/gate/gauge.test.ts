@@ -82,10 +82,16 @@ test('a window goes on while it is not sure, to four times its time', () => {
   expect(gauge.add(sample(350, 400), unsure)).toBeDefined();
 });
 
-test('after four times its time half the batches will do', () => {
+test('after four times its time, and three times that of a batch, half the batches will do', () => {
   const gauge = warm();
-  expect(gauge.add(sample(0, 200), size)).toBeUndefined();
-  expect(gauge.add(sample(200, 400), size)).toBeDefined();
+  const many = { ...size, batches: 6 };
+  expect(gauge.add(sample(0, 200), many)).toBeUndefined();
+  expect(gauge.add(sample(200, 400), many)).toBeUndefined();
+  expect(gauge.add(sample(400, 600), many)).toBeDefined();
+  const short = warm();
+  expect(short.add(sample(0, 100), size)).toBeUndefined();
+  expect(short.add(sample(300, 399), size)).toBeUndefined();
+  expect(short.add(sample(300, 400), size)).toBeDefined();
 });
 
 test('a window ends with what there is when its patience is over', () => {

@@ -13,11 +13,11 @@ export interface Reading {
 }
 
 export interface WindowSize {
-  /** Batches that are to count, at least; after four times its time, half as many will do. */
+  /** Batches that are to count, at least; after four times its time, and three times that of a batch, half as many will do. */
   readonly batches: number;
   /** Milliseconds it lasts, at least. */
   readonly time: number;
-  /** Whether a reading is sure enough. Until it is, the window goes on to at most four times its time. */
+  /** Whether a reading is sure enough. Until it is, the window goes on for as long. */
   sure(rate: number, error: number): boolean;
   /** Whether it is to end at once, with half the batches. */
   alarming?(rate: number, error: number): boolean;
@@ -87,7 +87,7 @@ export class Gauge {
     if (counting.length < size.batches / 2) return undefined;
     if (counting.length >= 4 && size.alarming?.(rateOf(counting), errorOf(counting)))
       return this.#end(counting, endedAt);
-    if (elapsed >= 4 * size.time) return this.#end(counting, endedAt);
+    if (elapsed >= Math.max(4 * size.time, 3 * this.#longest)) return this.#end(counting, endedAt);
     if (counting.length < size.batches || elapsed < size.time) return undefined;
     return size.sure(rateOf(counting), errorOf(counting)) ? this.#end(counting, endedAt) : undefined;
   }
