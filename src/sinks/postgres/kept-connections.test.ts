@@ -1,11 +1,9 @@
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import pg from 'pg';
 import { describe, expect, inject, test, vi } from 'vitest';
-import { scratchDatabase } from '../../../test/servers/database.js';
+import { type ScratchDatabase, scratchDatabase } from '../../../test/servers/database.js';
+import { keeping } from '../../../test/sinks/postgres/keeping-process.js';
 import { lineTo } from '../../../test/sinks/postgres/line.js';
 import { type Address, parseAddress } from './address.js';
 import { postgresKeeping } from './index.js';
@@ -48,6 +46,20 @@ async function serving(client: pg.Client): Promise<number[]> {
     'SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() ORDER BY pid',
   );
   return rows.map(({ pid }) => pid);
+}
+
+/** A role that may have so many connections; those that are left are ended with it. */
+async function limitedRole({ client, url }: ScratchDatabase, limit: number) {
+  const name = `sluice_${randomBytes(6).toString('hex')}`;
+  await client.query(`CREATE ROLE ${name} LOGIN PASSWORD 'secret' CONNECTION LIMIT ${limit}`);
+  return {
+    name,
+    url: Object.assign(new URL(url), { username: name, password: 'secret' }).href,
+    async [Symbol.asyncDispose]() {
+      await client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1`, [name]);
+      await client.query(`DROP OWNED BY ${name}; DROP ROLE ${name}`);
+    },
+  };
 }
 
 /** As a pooler does, which has numbers of its own: BackendKeyData (length 12) begins with the process. */
@@ -277,24 +289,25 @@ for (const { name, url } of inject('postgresServers')) {
       expect(kept.count(address)).toBe(1);
     });
 
-    test('are let go of for room', async () => {
+    test('are all let go of when the server has no room', async () => {
       await using db = await scratchDatabase(url);
+      await using role = await limitedRole(db, 2);
+      const address = parseAddress(role.url);
       const kept = new KeptConnections();
-      await use(parseAddress(db.url), kept, 2);
-      await use({ ...parseAddress(db.url), applicationName: 'other' }, kept);
-      expect(await serving(db.client)).toHaveLength(3);
-      kept.clear();
-      await vi.waitFor(async () => expect(await serving(db.client)).toEqual([]));
+      await use(address, kept, 2);
+      // Of an address that has nothing to take up.
+      await using other = createPool({ ...address, applicationName: 'other' }, kept);
+      await expect(other.acquire(never)).rejects.toMatchObject({ code: '53300' });
+      expect(kept.count(address)).toBe(0);
+      await vi.waitFor(async () => (await other.acquire(never)).release());
     });
 
     test('are counted as free, for they are our own', async () => {
       await using db = await scratchDatabase(url);
-      const role = `sluice_${randomBytes(6).toString('hex')}`;
-      await db.client.query(`CREATE ROLE ${role} LOGIN PASSWORD 'secret' CONNECTION LIMIT 3`);
-      await db.client.query(`CREATE TABLE t (id int); GRANT INSERT ON t TO ${role}`);
-      const own = Object.assign(new URL(db.url), { username: role, password: 'secret' }).href;
+      await using role = await limitedRole(db, 3);
+      await db.client.query(`CREATE TABLE t (id int); GRANT INSERT ON t TO ${role.name}`);
       const free = async () => {
-        await using sink = postgresKeeping({ url: own, table: 't', ledger: false });
+        await using sink = postgresKeeping({ url: role.url, table: 't', ledger: false });
         const intake = { columns: ['id'], sample: [['1']], textual: true, ignoreExtra: false };
         const log = { debug() {}, info() {}, warn() {} };
         return (await sink.plan(intake, { run: 'r', job: 'j', epoch: 1, signal: never, log })).free;
@@ -302,41 +315,11 @@ for (const { name, url } of inject('postgresServers')) {
       expect(await free()).toBe(3);
       expect(await serving(db.client)).toHaveLength(1);
       expect(await free()).toBe(3);
-      await db.client.query(`DROP OWNED BY ${role}`);
-      await db.client.query(
-        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
-      );
-      await db.client.query(`DROP ROLE ${role}`);
     });
   });
 }
 
 test('a process ends while it keeps connections, and does not when it has taken one', async () => {
   await using db = await scratchDatabase();
-  const built = (name: string) => JSON.stringify(resolve(`dist/sinks/postgres/${name}.js`));
-  const program = `
-    import { parseAddress } from ${built('address')};
-    import { createPool } from ${built('pool')};
-    import { KeptConnections } from ${built('kept-connections')};
-    const kept = new KeptConnections();
-    const address = parseAddress(process.argv[1]);
-    const use = async (work) => {
-      const pool = createPool(address, kept);
-      const lease = await pool.acquire(new AbortController().signal);
-      const { rows } = await lease.client.query('SELECT pg_backend_pid() AS pid');
-      pool.servedBy(lease.client, rows[0].pid);
-      await work?.(lease.client);
-      lease.release();
-      await pool[Symbol.asyncDispose]();
-      return rows[0].pid;
-    };
-    const first = await use();
-    const second = await use((client) => client.query('SELECT pg_sleep(0.3)'));
-    console.log(JSON.stringify({ same: first === second, kept: kept.count(address) }));
-  `;
-  const ended = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program, db.url], {
-    timeout: 20_000,
-  });
-  expect(JSON.parse(ended.stdout)).toEqual({ same: true, kept: 1 });
-  expect(ended.stderr).toBe('');
+  expect(await keeping(db.url)).toEqual({ same: true, kept: 1 });
 });
