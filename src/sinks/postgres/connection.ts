@@ -21,6 +21,8 @@ export class Connection {
   readonly client: pg.Client;
   readonly ssl: Encryption;
   owner: Owner;
+  /** By the wall clock, in milliseconds. */
+  readonly made = Date.now();
   /** Told by the server; RDS Proxy and its like may have none. */
   key: CancelKey | undefined;
   lost: Error | undefined;

@@ -179,6 +179,24 @@ for (const { name, url } of inject('postgresServers')) {
       await vi.waitFor(async () => expect(await serving(db.client)).toEqual([third]));
     });
 
+    test('are closed a while after they were made, however often they are used', async () => {
+      await using db = await scratchDatabase(url);
+      const address = parseAddress(db.url);
+      let now = Date.now();
+      const kept = new KeptConnections({ now: () => now, lifetime: 120_000 });
+      const [first] = await use(address, kept);
+      for (let i = 0; i < 2; i++) {
+        now += 45_000;
+        expect(await use(address, kept)).toEqual([first]);
+      }
+      now += 45_000;
+      expect(kept.count(address)).toBe(0);
+      const [second] = await use(address, kept);
+      expect(second).not.toBe(first);
+      // This one, too, is by that clock older already, so it is not put away.
+      await vi.waitFor(async () => expect(await serving(db.client)).toEqual([]));
+    });
+
     test('that are dead without a sign are noticed and replaced within a second, however many', async () => {
       await using db = await scratchDatabase(url);
       await using line = await lineTo(db.url);

@@ -9,6 +9,11 @@ export interface Keeping {
   readonly idle?: number;
   /** For so long a kept connection is taken for one that is there; below `idle`, so that the two don't meet. Default: 50 s. */
   readonly trusted?: number;
+  /**
+   * A connection is closed when it was made so long ago: who may log in no more is not to go on for ever by one that is kept. Default: 15
+   * minutes, which is what a token of IAM is good for.
+   */
+  readonly lifetime?: number;
   /** How long an answer is waited for before the line is taken for dead. Default: half a second. */
   readonly patience?: number;
   /** The wall clock: a monotonic one may stand still while the process is frozen. */
@@ -30,12 +35,20 @@ export class KeptConnections implements Owner {
   readonly #byAddress = new Map<string, Kept[]>();
   readonly #idle: number;
   readonly #trusted: number;
+  readonly #lifetime: number;
   readonly #patience: number;
   readonly #now: () => number;
 
-  constructor({ idle = 60_000, trusted = 50_000, patience = 500, now = Date.now }: Keeping = {}) {
+  constructor({
+    idle = 60_000,
+    trusted = 50_000,
+    lifetime = 15 * 60_000,
+    patience = 500,
+    now = Date.now,
+  }: Keeping = {}) {
     this.#idle = idle;
     this.#trusted = trusted;
+    this.#lifetime = lifetime;
     this.#patience = patience;
     this.#now = now;
   }
@@ -43,7 +56,7 @@ export class KeptConnections implements Owner {
   /** Connections of an address that would be taken for good now. */
   count(address: Address): number {
     const kept = this.#byAddress.get(keyOf(address)) ?? [];
-    return kept.filter(({ since }) => this.#isFresh(since)).length;
+    return kept.filter((one) => this.#isFresh(one)).length;
   }
 
   /**
@@ -53,6 +66,7 @@ export class KeptConnections implements Owner {
   async putAway(address: Address, connection: Connection): Promise<boolean> {
     if (!connection.clean || connection.cancelled || connection.key === undefined) return false;
     const since = this.#now();
+    if (!this.#isFresh({ connection, since })) return false;
     const told = await this.#ask(connection, endWhenIdle(connection.key.processID, this.#idle));
     if (told === 'silent' || told?.rows.length !== 1 || !connection.clean) return false;
     connection.owner = this;
@@ -70,8 +84,8 @@ export class KeptConnections implements Owner {
     for (;;) {
       const next = this.#byAddress.get(key)?.pop();
       if (next === undefined) return undefined;
-      const { connection, since } = next;
-      if (!this.#isFresh(since)) {
+      const { connection } = next;
+      if (!this.#isFresh(next)) {
         connection.hangUp();
         continue;
       }
@@ -111,9 +125,9 @@ export class KeptConnections implements Owner {
   /** Kept connections are asked for nothing that writes. */
   onReadOnly(): void {}
 
-  #isFresh(since: number): boolean {
-    const age = this.#now() - since;
-    return age >= 0 && age < this.#trusted;
+  #isFresh({ connection, since }: Kept): boolean {
+    const now = this.#now();
+    return now >= since && now - since < this.#trusted && now - connection.made < this.#lifetime;
   }
 
   /** Undefined when there is no answer to be had; whoever asks hangs up then. */
