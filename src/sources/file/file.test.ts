@@ -184,6 +184,11 @@ describe('file', () => {
     );
   });
 
+  test('a directory is named as one where its format is asked for', () => {
+    const message = 'src is a directory: name its files, such as src/*.csv';
+    expect(() => file({ path: 'src' })).toThrow(expect.objectContaining({ code: 'is-a-directory', message }));
+  });
+
   test.each(['many.csv', 'many.csv.gz'])('reads on in %s from any chunk', async (name) => {
     const path = await write(name, name.endsWith('gz') ? gzipSync(many) : many);
     const source = file({ path });

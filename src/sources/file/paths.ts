@@ -1,5 +1,5 @@
 import { open, stat } from 'node:fs/promises';
-import { isAbsolute, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { ConfigError, SourceError } from '../../errors.js';
 import type { FoundFile } from './store.js';
 
@@ -36,9 +36,7 @@ export async function lookAt(path: string, gzip: boolean | undefined): Promise<F
   const key = resolve(path);
   try {
     const state = await stat(path);
-    if (state.isDirectory()) {
-      throw new SourceError('is-a-directory', `${path} is a directory: name its files, such as ${path}/*.csv`);
-    }
+    if (state.isDirectory()) throw directoryError(path);
     // A pipe gives its bytes once: they are looked at when it is read.
     if (!state.isFile()) return { path, key, gzip };
     const file = await open(path);
@@ -51,6 +49,10 @@ export async function lookAt(path: string, gzip: boolean | undefined): Promise<F
   } catch (error) {
     throw fileError(path, error);
   }
+}
+
+export function directoryError(path: string): SourceError {
+  return new SourceError('is-a-directory', `${path} is a directory: name its files, such as ${join(path, '*.csv')}`);
 }
 
 /** By the magic bytes of RFC 1952. */

@@ -72,9 +72,21 @@ function listed(found: unknown, body: unknown, path: string, bytes: Buffer): rea
   // Go writes an empty list as null, protobuf's JSON form leaves it out.
   if (found === null) return [];
   if (typeof body === 'object' && body !== null && !Array.isArray(body) && Object.keys(body).length === 0) return [];
+  const lists = listsOf(body).slice(0, 5).join(', ');
   throw new UnreadableBody('not-a-list', `gave no list at ${path}`, {
-    remedy: 'set items to the path of the list in the body',
+    remedy: `set items to the path of the list in the body${lists === '' ? '' : `, which has lists at ${lists}`}`,
     body: bytes,
+  });
+}
+
+/** Where a body has lists of objects, down to three levels. */
+function listsOf(value: unknown, path = '', depth = 0): string[] {
+  if (Array.isArray(value))
+    return value.some((item) => typeof item === 'object' && !isLosslessNumber(item)) ? [path || '$'] : [];
+  if (typeof value !== 'object' || value === null || depth === 3) return [];
+  return Object.entries(value).flatMap(([name, below]) => {
+    const step = /^[\w-]+$/.test(name) ? name : `[${JSON.stringify(name)}]`;
+    return listsOf(below, path === '' || step !== name ? `${path}${step}` : `${path}.${step}`, depth + 1);
   });
 }
 

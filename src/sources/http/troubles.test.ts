@@ -422,6 +422,16 @@ describe('bodies', () => {
     expect(String(read.error)).toContain('<title>Maintenance</title>');
   });
 
+  test('where there is no list at the path of the items, those that there are are named', async () => {
+    const body = { meta: { tags: ['a'], pages: [{}] }, data: { items: [{ id: 1 }], 'odd name': [{ id: 2 }] } };
+    await using api = await startTroubledApi(() => ({ body }));
+    const read = await readAll({ url: api.url, items: 'data', retries: { attempts: 1 } });
+    expect(String(read.error)).toContain('gave no list at data');
+    expect(String(read.error)).toContain(
+      'set items to the path of the list in the body, which has lists at meta.pages, data.items, data["odd name"]',
+    );
+  });
+
   test('items that are not objects are malformed and keep their row numbers', async () => {
     await using api = await startTroubledApi(() => ({ body: '[{"id":1},7,null,"x",[1],1.10,{"id":2}]' }));
     const read = await readAll({ url: api.url });
