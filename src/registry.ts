@@ -12,6 +12,8 @@ export interface Component<Part> {
 export interface SinkComponent extends Component<Sink> {
   /** It can keep the account itself, in the target. For the others a host keeps it, in a folder of the machine. */
   readonly keepsLedger: boolean;
+  /** As `create`; what it takes to reach the target outlives the sink for a while, for the next one made so in this process. */
+  createKeeping?(options: unknown): Sink;
   /** Makes room beside the target to try how fast it takes records, where the sink can. @throws as `create`, and SinkError. */
   scratch?(options: unknown, signal: AbortSignal): Promise<Scratch>;
 }
@@ -46,10 +48,11 @@ export const sinks: Readonly<Record<string, () => Promise<SinkComponent>>> = {
     return { ...component(aerospikeOptions, aerospike), keepsLedger: false };
   },
   postgres: async () => {
-    const { postgres, postgresOptions, postgresScratch } = await import('./sinks/postgres/index.js');
+    const { postgres, postgresKeeping, postgresOptions, postgresScratch } = await import('./sinks/postgres/index.js');
     return {
       ...component(postgresOptions, postgres),
       keepsLedger: true,
+      createKeeping: (options) => postgresKeeping(postgresOptions.parse(options)),
       scratch: (options, signal) => postgresScratch(postgresOptions.parse(options), signal),
     };
   },

@@ -18,12 +18,17 @@ export type PreparedJob = Pick<
   | 'verify'
 >;
 
+export interface PrepareOptions {
+  /** Connections outlive the load for a minute, for the next load of this process, where the sink can do so. Default: false. */
+  readonly keepConnections?: boolean;
+}
+
 /** Makes the parts of a checked job, ready to be handed to `load`, which disposes them. */
-export async function prepare(job: Job): Promise<PreparedJob> {
+export async function prepare(job: Job, { keepConnections = false }: PrepareOptions = {}): Promise<PreparedJob> {
   const [source, sink] = await Promise.all([sources[job.source.name]!(), sinks[job.sink.name]!()]);
   return {
     source: source.create(job.source.options),
-    sink: sink.create(job.sink.options),
+    sink: (keepConnections ? sink.createKeeping?.(job.sink.options) : undefined) ?? sink.create(job.sink.options),
     ...(job.columns !== undefined && { columns: job.columns }),
     ...(job.workers !== undefined && { workers: job.workers }),
     ...(job.maxWorkers !== undefined && { maxWorkers: job.maxWorkers }),

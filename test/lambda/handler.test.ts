@@ -2,6 +2,7 @@ import { describe, expect, test, vi } from 'vitest';
 import * as z from 'zod';
 import { type ScratchDatabase, scratchDatabase } from '../servers/database.js';
 import { people, startTroubledApi, type TroubledApi } from '../servers/troubled-api.js';
+import { lineTo } from '../sinks/postgres/line.js';
 import { startSandbox } from './lambda.js';
 import { startRowsApi } from './rows-api.js';
 
@@ -11,7 +12,7 @@ async function peopleApi(count: number): Promise<TroubledApi> {
   return await startTroubledApi(({ query }) => ({ body: people(count).slice(0, Number(query.get('most') ?? count)) }));
 }
 
-function job(api: TroubledApi, database: ScratchDatabase): string {
+function job(api: TroubledApi, database: { readonly url: string }): string {
   return `
 source: { http: { url: "${api.url}?most=\${MOST:-1000000}", headers: { x-api-key: "\${API_KEY:-none}" } } }
 sink: { postgres: { url: "${database.url}", table: people, mode: upsert } }
@@ -49,18 +50,6 @@ describe('a refresh', () => {
       value: { status: 'complete', report: { read: 500, written: 0, unchanged: 500 } },
     });
     expect(sandbox.starts).toBe(1);
-  });
-
-  test('leaves no connection behind, so that a cluster can pause', async () => {
-    await using database = await scratchDatabase();
-    await using api = await peopleApi(5);
-    await database.client.query(table);
-    await using sandbox = await startSandbox({ JOB: job(api, database) });
-    await sandbox.invoke({});
-    const { rows } = await database.client.query(
-      'SELECT count(*)::int AS open FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
-    );
-    expect(rows).toEqual([{ open: 0 }]);
   });
 
   test('puts its report into the log as one line, with its figures as metrics', async () => {
@@ -157,6 +146,66 @@ describe('a function that is frozen in the middle of a load', () => {
     await database.client.query('ROLLBACK');
     expect(await sandbox.invoke({})).toMatchObject({ value: { status: 'complete', report: { written: 300 } } });
     expect(await sandbox.invoke({})).toMatchObject({ value: { report: { written: 0, unchanged: 300 } } });
+    expect(sandbox.starts).toBe(1);
+  });
+});
+
+describe('between invocations', () => {
+  const open = async ({ client }: ScratchDatabase): Promise<number[]> => {
+    const { rows } = await client.query(
+      'SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+    );
+    return rows.map(({ pid }) => pid);
+  };
+  const unchanged = { value: { status: 'complete', report: { written: 0, unchanged: 50 } } };
+
+  test('connections stay, and the next one takes them up', async () => {
+    await using database = await scratchDatabase();
+    await using api = await peopleApi(50);
+    await database.client.query(table);
+    await using sandbox = await startSandbox({ JOB: job(api, database) });
+    await sandbox.invoke({});
+    const first = await open(database);
+    expect(first).not.toEqual([]);
+    for (let i = 0; i < 3; i++) expect(await sandbox.invoke({})).toMatchObject(unchanged);
+    // Those that were not needed, too.
+    expect(await open(database)).toEqual(expect.arrayContaining(first));
+    expect(sandbox.starts).toBe(1);
+  });
+
+  test('the server closes them though the function is frozen, so that a cluster can pause', async () => {
+    await using database = await scratchDatabase();
+    await using api = await peopleApi(50);
+    await database.client.query(table);
+    // A session's own timeout stands where it is shorter than the minute.
+    const url = `${database.url}?options=-c%20idle_session_timeout%3D1500`;
+    await using sandbox = await startSandbox({ JOB: job(api, { url }) });
+    await sandbox.invoke({});
+    const first = await open(database);
+    expect(first).not.toEqual([]);
+    await vi.waitFor(async () => expect(await open(database)).toEqual([]), { timeout: 10_000 });
+    expect(await sandbox.invoke({})).toMatchObject(unchanged);
+    expect(reports(sandbox.log)).toMatchObject([{ retries: 0 }, { retries: 0 }]);
+    expect(sandbox.starts).toBe(1);
+  });
+
+  test('connections that the server ends, or whose line is dead without a sign, cost the next one no retry', async () => {
+    await using database = await scratchDatabase();
+    await using api = await peopleApi(50);
+    await database.client.query(table);
+    await using line = await lineTo(database.url);
+    await using sandbox = await startSandbox({ JOB: job(api, line) });
+    await sandbox.invoke({});
+    const first = await open(database);
+    await database.client.query('SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid', [first]);
+    expect(await sandbox.invoke({})).toMatchObject(unchanged);
+    const second = await open(database);
+    expect(second).not.toEqual([]);
+    expect(second.filter((pid) => first.includes(pid))).toEqual([]);
+    line.freezeOpen();
+    expect(await sandbox.invoke({})).toMatchObject(unchanged);
+    expect((await open(database)).some((pid) => !second.includes(pid))).toBe(true);
+    expect(reports(sandbox.log).map(({ retries }) => retries)).toEqual([0, 0, 0]);
     expect(sandbox.starts).toBe(1);
   });
 });

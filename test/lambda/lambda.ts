@@ -96,6 +96,8 @@ export async function startSandbox(
     if (how === 'response') waiting.done({ kind: 'answer', value, milliseconds: performance.now() - begun });
     else waiting.done(errorOf(value, body));
   });
+  // Lambda's does not hang up on a function that was frozen for long.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('the runtime API has no port');

@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
 import { freePort } from '../../src/hosts/cli/demo/free-port.js';
 
 const program = '/usr/sbin/pgbouncer';
@@ -12,8 +13,14 @@ const program = '/usr/sbin/pgbouncer';
 /** Whether Debian's pgbouncer is installed on this machine. */
 export const pgbouncerInstalled = existsSync(program);
 
+interface Pooler extends AsyncDisposable {
+  readonly url: string;
+  /** The databases its clients are connected to, but for its own console's. */
+  clients(): Promise<readonly string[]>;
+}
+
 /** Debian's pgbouncer in transaction mode before the server of `url`, with room for few server connections. */
-export async function startPgbouncer(url: string): Promise<AsyncDisposable & { readonly url: string }> {
+export async function startPgbouncer(url: string): Promise<Pooler> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-pgbouncer-'));
   const server = new URL(url);
   const port = await freePort();
@@ -44,6 +51,15 @@ export async function startPgbouncer(url: string): Promise<AsyncDisposable & { r
   through.port = String(port);
   return {
     url: through.href,
+    async clients() {
+      const console = new pg.Client({
+        connectionString: Object.assign(new URL(through), { pathname: '/pgbouncer' }).href,
+      });
+      await console.connect();
+      const { rows } = await console.query<{ database: string }>('SHOW CLIENTS');
+      await console.end();
+      return rows.map(({ database }) => database).filter((database) => database !== 'pgbouncer');
+    },
     async [Symbol.asyncDispose]() {
       const ended = new Promise((resolve) => process_.once('exit', resolve));
       process_.kill('SIGKILL');

@@ -31,8 +31,8 @@ export interface HandlerOptions {
 
 /**
  * Makes a handler that loads a job, or one of several, each time it is invoked. It stops before the invocation's time is
- * over, with everything committed that was written, and answers with the event to go on with. Connections are closed at the
- * end of each invocation. SLUICE_LOG=debug in the environment makes it say more.
+ * over, with everything committed that was written, and answers with the event to go on with. Connections to PostgreSQL are
+ * kept for the next invocation, and ended by the server after a minute. SLUICE_LOG=debug in the environment makes it say more.
  *
  * The handler throws what hinders a load, as an Error whose name is the stable code.
  */

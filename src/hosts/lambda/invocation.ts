@@ -47,7 +47,7 @@ export class Invocation {
   }
 
   async run(): Promise<Result> {
-    const prepared = { ...(await prepare(this.#job)), ...(await ledgerOf(this.#job)) };
+    const prepared = { ...(await prepare(this.#job, { keepConnections: true })), ...(await ledgerOf(this.#job)) };
     const ledger = prepared.sink.ledger ?? prepared.ledger;
     let which: WhichRun | undefined;
     const time = AbortSignal.timeout(Math.max(0, this.#left() - lastMoment));

@@ -49,6 +49,8 @@ export interface ServerState {
   readonly mayCreateTemporary: boolean;
   /** Connections we may hold, the asking one included; at least 1. */
   readonly free: number;
+  /** The server's process that answered: pg_backend_pid. */
+  readonly processID: number;
 }
 
 const part = /(?:"((?:[^"\0]|"")+)"|([A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*))/y;
@@ -218,7 +220,8 @@ function toColumn(row: ColumnRow): CatalogColumn {
   };
 }
 
-export async function readServerState(client: pg.Client): Promise<ServerState> {
+/** `spare`: how many of the connections that the server will count are our own, and idle. */
+export async function readServerState(client: pg.Client, spare = 0): Promise<ServerState> {
   const { rows } = await client.query<SessionRow>(sessionQuery);
   const row = rows[0]!;
   return {
@@ -227,7 +230,8 @@ export async function readServerState(client: pg.Client): Promise<ServerState> {
     database: row.database,
     currentSchema: row.current_schema ?? undefined,
     mayCreateTemporary: row.temporary,
-    free: Math.max(1, row.free),
+    free: Math.max(1, row.free + spare),
+    processID: row.process_id,
   };
 }
 
@@ -238,6 +242,7 @@ interface SessionRow {
   current_schema: string | null;
   temporary: boolean;
   free: number;
+  process_id: number;
 }
 
 /**
@@ -252,7 +257,7 @@ WITH client AS (
 )
 SELECT current_setting('server_version_num')::int AS server_version, current_user::text AS user_name,
   current_database()::text AS database, current_schema()::text AS current_schema,
-  has_database_privilege(current_database(), 'TEMPORARY') AS temporary,
+  has_database_privilege(current_database(), 'TEMPORARY') AS temporary, pg_backend_pid() AS process_id,
   1 + least(
     current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
       - coalesce(current_setting('reserved_connections', true)::int, 0) - (SELECT count(*) FROM client),

@@ -148,6 +148,11 @@ describe('tokens of IAM', () => {
     await using sandbox = await startSandbox({ JOB, PGSSLROOTCERT: rootcert, ...keys, SLUICE_LOG: 'debug' });
     const done = await sandbox.invoke({});
     expect(done).toMatchObject({ kind: 'answer', value: { status: 'complete', report: { written: 1 } } });
+    // Who was let in stays so for a while: the server ends what was kept, so that the next has to log in.
+    const admin = new pg.Client({ connectionString: server.url });
+    await admin.connect();
+    await admin.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'loader'`);
+    await admin.end();
     front.refuse = true;
     const refused = await sandbox.invoke({});
     expect(refused).toMatchObject({ kind: 'error', type: 'access-refused' });

@@ -20,6 +20,7 @@ import { parseTableName, quoteName, readServerState, readTable, type ServerState
 import { compare } from './compare.js';
 import { createMissing, planCreation, rehearse } from './create.js';
 import { classify } from './errors.js';
+import { KeptConnections } from './kept-connections.js';
 import { PostgresLedger } from './ledger.js';
 import { inspectLedger } from './ledger-tables.js';
 import { type Match, match, missingTable } from './match.js';
@@ -47,7 +48,19 @@ const staged = { maxBatchRows: 50_000, maxBatchBytes: 4 * 1024 * 1024 };
  */
 export function postgres(options: PostgresOptions): Sink {
   const { address, table, wish } = checked(options);
-  return new PostgresSink(address, table, wish, wish.ledger ? ledgerStatements : noLedger);
+  return new PostgresSink(createPool(address), address, table, wish);
+}
+
+/** Of this process. */
+const keptConnections = new KeptConnections();
+
+/**
+ * As `postgres`; its connections are kept when it is disposed, for the next sink made so with the same address. The server ends
+ * those that nobody took within a minute. Through a pooler, and on PostgreSQL 13, they are closed.
+ */
+export function postgresKeeping(options: PostgresOptions): Sink {
+  const { address, table, wish } = checked(options);
+  return new PostgresSink(createPool(address, keptConnections), address, table, wish);
 }
 
 /**
@@ -69,7 +82,7 @@ export async function postgresScratch(options: PostgresOptions, signal: AbortSig
   };
   try {
     // From here on the server answers; what is made there is not left half-way.
-    await ask(signal, readServerState);
+    await ask(signal, (client) => readServerState(client));
     await schema.open();
   } catch (error) {
     await close().catch(() => {});
@@ -80,7 +93,7 @@ export async function postgresScratch(options: PostgresOptions, signal: AbortSig
       const name = await schema.copy(run);
       const account = wish.ledger ? ledgerIn(schema.name) : noLedger;
       // Of the ledger there is but what each batch says to it: nobody goes on with such a run.
-      return new PostgresSink(address, name, { ...wish, ledger: false }, account);
+      return new PostgresSink(createPool(address), address, name, { ...wish, ledger: false }, account);
     },
     roundTrip: (asked) => schema.roundTrip(asked),
     [Symbol.asyncDispose]: close,
@@ -136,7 +149,13 @@ class PostgresSink implements Sink {
   #writer: Writer | undefined;
   #target: Target | undefined;
 
-  constructor(address: Address, table: TableName, wish: Wishes, account: LedgerStatements) {
+  constructor(
+    pool: Pool,
+    address: Address,
+    table: TableName,
+    wish: Wishes,
+    account: LedgerStatements = wish.ledger ? ledgerStatements : noLedger,
+  ) {
     const { mode, key } = wish;
     this.identity = [describeServer(address), quoteName(table), mode, ...(key.length > 0 ? [key.join(',')] : [])].join(
       ' ',
@@ -145,7 +164,7 @@ class PostgresSink implements Sink {
     this.#wish = wish;
     this.#account = account;
     this.#key = key;
-    this.#pool = createPool(address);
+    this.#pool = pool;
     this.#ask = asking(this.#pool, address);
     const guarantee = wish.ledger ? 'exactly once' : wish.mode === 'append' ? 'at least once' : 'idempotent';
     const append = wish.mode === 'append';
@@ -163,7 +182,8 @@ class PostgresSink implements Sink {
     return await this.#ask(
       context.signal,
       async (client) => {
-        const session = await readServerState(client);
+        const session = await readServerState(client, this.#pool.spare);
+        this.#pool.servedBy(client, session.processID);
         const ready = !this.#wish.ledger || (await inspectLedger(client, session)) === 'ready';
         const notes = ready ? [] : ['the schema sluice will be made: it keeps account of what is loaded'];
         let creation: string | undefined;

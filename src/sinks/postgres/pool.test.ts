@@ -9,6 +9,7 @@ import { freePort } from '../../hosts/cli/demo/free-port.js';
 import { type ScratchServer, startPostgres } from '../../hosts/cli/demo/postgres-server.js';
 import { parseAddress } from './address.js';
 import { classify, explainConnect } from './errors.js';
+import { KeptConnections } from './kept-connections.js';
 import { createPool, withClient } from './pool.js';
 
 const never = new AbortController().signal;
@@ -170,6 +171,29 @@ describe('passwords', () => {
     expect(explained).toMatchObject({ name: 'SinkError', code: 'wrong-password' });
     expect(explained.message).toContain('ann');
     expect(explained.message).not.toContain('hunter2');
+  });
+
+  test('that were changed, or are wrong, get no connection that was kept under another', async () => {
+    const kept = new KeptConnections();
+    const connect = async (word: string) => {
+      const address = parseAddress(Object.assign(url(), { password: encodeURIComponent(word) }).href);
+      await using pool = createPool(address, kept);
+      const { client, release } = await pool.acquire(never);
+      const pid: number = (await client.query('SELECT pg_backend_pid() AS pid')).rows[0].pid;
+      pool.servedBy(client, pid);
+      release();
+      return pid;
+    };
+    const first = await connect(password);
+    expect(await connect(password)).toBe(first);
+    await expect(connect('hunter2')).rejects.toMatchObject({ code: '28P01' });
+    const admin = new pg.Client({ connectionString: server.url });
+    await admin.connect();
+    const set = (word: string) => admin.query(`ALTER ROLE ann PASSWORD ${pg.escapeLiteral(word)}`);
+    await set('rotated');
+    expect(await connect('rotated')).not.toBe(first);
+    await set(password);
+    await admin.end();
   });
 
   test('come from the address, or the password file, or are asked for', async () => {

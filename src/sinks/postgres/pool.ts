@@ -1,11 +1,13 @@
 import { setMaxListeners } from 'node:events';
-import pg from 'pg';
+import type pg from 'pg';
 import pgpass from 'pgpass';
 import { codeOf, SinkError, SluiceError } from '../../errors.js';
 import { type Address, describeServer } from './address.js';
-import { type CancelKey, requestCancel } from './cancel.js';
-import { asConnectionLost, takesNoWrites } from './errors.js';
+import { requestCancel } from './cancel.js';
+import { Connection, type Owner } from './connection.js';
+import { asConnectionLost } from './errors.js';
 import { iamTokens, type Tokens } from './iam.js';
+import type { KeptConnections } from './kept-connections.js';
 import { type Encryption, encryptions, mayFallBack } from './tls.js';
 
 /** A connection that is one borrower's alone until released. */
@@ -23,34 +25,32 @@ export interface Lease {
 export interface Pool extends AsyncDisposable {
   /** Rejects with what hindered the connection, as `classify` takes it, or with the signal's reason. */
   acquire(signal: AbortSignal): Promise<Lease>;
+  /** Connections to the server that are there for the next to ask, be they kept from an earlier pool. */
+  readonly spare: number;
+  /**
+   * Tells which process of the server serves a lent client (pg_backend_pid). Is it the one that the client was told when it
+   * connected, no pooler is between, and connections may be kept when the pool is closed.
+   */
+  servedBy(client: pg.Client, processID: number): void;
 }
 
 /** A line that was silent for so long is asked whether anybody is there; 10 s later, at the latest, a query on it fails. Milliseconds. */
 const silence = 10_000;
-/** How long closing waits for the server's side before it just hangs up. */
-const farewell = 2000;
-
 const cancelTimeout = 500;
 
 /** SQLSTATEs of a server that does not let us in. */
 const refused: ReadonlySet<string> = new Set(['28P01', '28000']);
 
-interface Connection {
-  readonly client: pg.Client;
-  readonly ssl: Encryption;
-  /** Told by the server; RDS Proxy and its like may have none. */
-  key: CancelKey | undefined;
-  lost: Error | undefined;
-  /** It leads to a server that takes no writes: to be closed once it is given back. */
-  forsaken: boolean;
+/** With `kept`, its first connections are those of an earlier pool, and its own are left there in the end. */
+export function createPool(address: Address, kept?: KeptConnections): Pool {
+  return new ConnectionPool(address, kept);
 }
 
-export function createPool(address: Address): Pool {
-  return new ConnectionPool(address);
-}
-
-class ConnectionPool implements Pool {
+class ConnectionPool implements Pool, Owner {
   readonly #address: Address;
+  readonly #kept: KeptConnections | undefined;
+  /** No pooler is between, as far as was looked. */
+  #direct = false;
   readonly #idle: Connection[] = [];
   readonly #all = new Set<Connection>();
   /** What sslmode allows, narrowed to what worked once something did. */
@@ -58,8 +58,9 @@ class ConnectionPool implements Pool {
   readonly #closing = new AbortController();
   readonly #tokens: Tokens | undefined;
 
-  constructor(address: Address) {
+  constructor(address: Address, kept: KeptConnections | undefined) {
     this.#address = address;
+    this.#kept = kept;
     if (address.iam) this.#tokens = iamTokens(address);
     // Each connection being made listens, and there may be many.
     setMaxListeners(0, this.#closing.signal);
@@ -68,7 +69,7 @@ class ConnectionPool implements Pool {
   async acquire(signal: AbortSignal): Promise<Lease> {
     signal.throwIfAborted();
     this.#closing.signal.throwIfAborted();
-    const connection = this.#idle.pop() ?? (await this.#connect(signal));
+    const connection = this.#idle.pop() ?? (await this.#takeKept(signal)) ?? (await this.#connect(signal));
     let released = false;
     return {
       client: connection.client,
@@ -77,17 +78,34 @@ class ConnectionPool implements Pool {
       },
       cancel: async () => {
         if (connection.key === undefined || connection.lost !== undefined) return;
+        connection.cancelled = true;
         await requestCancel(this.#address, connection.ssl, connection.key, AbortSignal.timeout(cancelTimeout));
       },
       release: (broken) => {
         if (released) return;
         released = true;
-        const reusable =
-          !broken && !connection.lost && !connection.forsaken && connection.client.getTransactionStatus() === 'I';
-        if (reusable && !this.#closing.signal.aborted) this.#idle.push(connection);
-        else void this.#close(connection);
+        if (!broken && connection.clean && !this.#closing.signal.aborted) this.#idle.push(connection);
+        else void connection.close();
       },
     };
+  }
+
+  get spare(): number {
+    return this.#idle.length + (this.#kept?.count(this.#address) ?? 0);
+  }
+
+  servedBy(client: pg.Client, processID: number): void {
+    const connection = [...this.#all].find((one) => one.client === client);
+    this.#direct = connection?.key?.processID === processID;
+  }
+
+  async #takeKept(signal: AbortSignal): Promise<Connection | undefined> {
+    const connection = await this.#kept?.take(this.#address, this, signal);
+    if (connection === undefined) return undefined;
+    this.#all.add(connection);
+    if (!this.#closing.signal.aborted) return connection;
+    void connection.close();
+    throw this.#closing.signal.reason;
   }
 
   async #connect(signal: AbortSignal): Promise<Connection> {
@@ -129,35 +147,21 @@ class ConnectionPool implements Pool {
   async #open(ssl: Encryption, signal: AbortSignal): Promise<Connection> {
     signal.throwIfAborted();
     const address = this.#address;
-    const client = new pg.Client({
+    const config = {
       host: address.host,
       port: address.port,
       user: address.user,
       database: address.database,
       password: () => this.#tokens?.get() ?? findPassword(address),
-      ssl,
-      sslnegotiation: 'postgres',
+      sslnegotiation: 'postgres' as const,
       application_name: address.applicationName,
       enableChannelBinding: address.channelBinding,
       options: address.options,
       keepAlive: true,
       keepAliveInitialDelayMillis: silence,
-    });
-    const connection: Connection = { client, ssl, key: undefined, lost: undefined, forsaken: false };
-    client.connection.on('backendKeyData', ({ processID, secretKey }: CancelKey) => {
-      connection.key = { processID, secretKey };
-    });
-    client.connection.on('errorMessage', (message: { code?: string; routine?: string }) => {
-      if (takesNoWrites(message)) this.#forsake();
-    });
-    const lose = (error: Error) => {
-      connection.lost ??= error;
-      this.#all.delete(connection);
-      const index = this.#idle.indexOf(connection);
-      if (index >= 0) this.#idle.splice(index, 1);
     };
-    client.on('error', lose);
-    client.on('end', () => lose(new SluiceError('connection-lost', 'the connection to PostgreSQL ended')));
+    const connection = new Connection(config, ssl, this);
+    const { client } = connection;
     // Looked up at that moment: the stream is another once TLS has begun.
     const abort = () => client.connection.stream.destroy(signal.reason);
     signal.addEventListener('abort', abort);
@@ -167,7 +171,9 @@ class ConnectionPool implements Pool {
       this.#all.add(connection);
       return connection;
     } catch (error) {
-      client.connection.stream.destroy();
+      connection.hangUp();
+      // Those kept for others are in the way of those who load.
+      if (codeOf(error) === '53300') this.#kept?.clear();
       if (refused.has(codeOf(error) ?? '')) this.#tokens?.forget();
       if (signal.aborted) throw signal.reason;
       if (codeOf(error) !== undefined) throw error;
@@ -177,29 +183,29 @@ class ConnectionPool implements Pool {
     }
   }
 
-  /** After a failover the host's name leads elsewhere, but connections stay where they are: all are made anew. */
-  #forsake(): void {
-    for (const connection of this.#all) connection.forsaken = true;
-    for (const connection of this.#idle.splice(0)) void this.#close(connection);
+  onLost(lost: Connection): void {
+    this.#all.delete(lost);
+    const index = this.#idle.indexOf(lost);
+    if (index >= 0) this.#idle.splice(index, 1);
   }
 
-  /** Never rejects, and never waits for long. */
-  async #close(connection: Connection): Promise<void> {
-    const { client } = connection;
-    const timer = setTimeout(() => client.connection.stream.destroy(), farewell);
-    try {
-      await client.end();
-    } finally {
-      clearTimeout(timer);
-    }
+  /** After a failover the host's name leads elsewhere, but connections stay where they are: all are made anew. */
+  onReadOnly(): void {
+    for (const connection of this.#all) connection.forsaken = true;
+    for (const connection of this.#idle.splice(0)) void connection.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(
       new SluiceError('closed', 'this sink is closed, for it served a load that has ended. Make a sink for each load'),
     );
-    this.#idle.length = 0;
-    await Promise.all([...this.#all].map((connection) => this.#close(connection)));
+    const idle = new Set(this.#idle.splice(0));
+    const end = async (connection: Connection) => {
+      const kept = this.#direct && idle.has(connection) && (await this.#kept?.putAway(this.#address, connection));
+      if (kept) this.#all.delete(connection);
+      else await connection.close();
+    };
+    await Promise.all([...this.#all].map(end));
   }
 }
 

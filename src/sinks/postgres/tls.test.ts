@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { generate } from 'selfsigned';
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
+import { keeping } from '../../../test/sinks/postgres/keeping-process.js';
 import { type ScratchServer, startPostgres } from '../../hosts/cli/demo/postgres-server.js';
 import { parseAddress } from './address.js';
 import { explainConnect } from './errors.js';
@@ -97,6 +98,12 @@ async function connectedBy(user: string, query: string, host = 'localhost', url 
 }
 
 const file = (name: string) => join(directory, name);
+
+test('an encrypted connection is kept for the next load, and holds no process', async () => {
+  const { port } = new URL(server.url);
+  const url = `postgres://postgres@localhost:${port}/postgres?sslmode=require`;
+  expect(await keeping(url)).toEqual({ same: true, kept: 1 });
+});
 
 describe('sslmode', () => {
   test.each([

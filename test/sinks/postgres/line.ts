@@ -9,12 +9,15 @@ export interface Line extends AsyncDisposable {
   onAnswer: (data: Buffer) => boolean;
   /** Nothing passes any more, and nobody is told. */
   frozen: boolean;
+  /** The same for the connections that are open now, and no others. */
+  freezeOpen(): void;
 }
 
 export async function lineTo(target: string): Promise<Line> {
   const { hostname, port } = new URL(target);
   const url = new URL(target);
   const open = new Set<Socket>();
+  const still = new Set<Socket>();
   let connections = 0;
   const server = createServer((client) => {
     const connection = connections++;
@@ -26,7 +29,7 @@ export async function lineTo(target: string): Promise<Line> {
     }
     const pass = (from: Socket, to: Socket, allowed: (data: Buffer) => boolean) =>
       from.on('data', (data: Buffer) => {
-        if (line.frozen) return;
+        if (line.frozen || still.has(from)) return;
         if (allowed(data)) {
           to.write(data);
           return;
@@ -48,6 +51,9 @@ export async function lineTo(target: string): Promise<Line> {
     onSent: () => true,
     onAnswer: () => true,
     frozen: false,
+    freezeOpen() {
+      for (const socket of open) still.add(socket);
+    },
     async [Symbol.asyncDispose]() {
       for (const socket of open) socket.destroy();
       await new Promise((resolve) => server.close(resolve));

@@ -15,6 +15,8 @@ export function smallPool(url: string): Pool & { readonly broken: Error[]; reado
   return {
     broken,
     made,
+    spare: 0,
+    servedBy: () => {},
     async acquire(signal): Promise<Lease> {
       signal.throwIfAborted();
       let held = idle.pop();
