@@ -1,8 +1,9 @@
 // @ts-check
 import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { freshTable } from './fresh-table.js';
 import { objectLoader, oneInsert, timedScript } from './scripts.js';
-import { medianOf } from './side-by-side.js';
+import { medianOf, sideBySide } from './side-by-side.js';
 import { startSlowLine } from './slow-line.js';
 import { sluice } from './sluice.js';
 
@@ -10,26 +11,40 @@ export const title = 'The number of batches in flight: found, beside each fixed 
 
 export const method = `\`sluice load rows.csv postgres://...\` without any setting against the same with \`--workers N\` (whose batches adapt
 too), through a line of our own (bench/slow-line-server.js) that adds a round trip and, where it says so, shares a bandwidth of 10 MB/s
-among all connections; append into an empty table and upsert into a full one with every row changed. The loads take turns; "load" is
-the load alone, its climb included. Last, 100,000 objects over 30 ms beside one INSERT a record through 20 connections, once: that
-takes minutes. The parts can be measured apart: SLUICE_BENCH_LINES names the lines, such as \`30,2\` or \`30/10\` (milliseconds, and megabytes a second), or
-\`inserts\`; SLUICE_BENCH_MODES the modes. What was measured before stays in the results until it is measured anew; each part says when.`;
+among all connections; append into an empty table and upsert into a full one with every row changed, as many rows as the best
+number takes some ten seconds for. The loads take turns; a number that took a fifth longer than the best in the first round is not
+measured again. "load" is the load alone, its climb included. Then 10,000 rows beside a fixed number, four for each core. Last,
+100,000 objects over 30 ms beside one INSERT a record through 20 connections, once: that takes minutes.
 
-const lines = ['0.1', '2', '30', '0.1/10', '2/10', '30/10', 'inserts'];
+The parts can be measured apart: SLUICE_BENCH_LINES names the lines, such as \`30,2\` or \`30/10\` (milliseconds, and megabytes a second),
+\`short\` or \`inserts\`; SLUICE_BENCH_MODES the modes. What was measured before stays in the results until it is measured anew; each
+part says when.`;
+
+const lines = ['0.1', '2', '30', '0.1/10', '2/10', '30/10', 'short', 'inserts'];
+const parts = new Set(['short', 'inserts']);
 const counts = [2, 4, 8, 16];
 
+/** Times the usual rows, so that a load takes some ten seconds. @param {string} mode @param {number | undefined} bandwidth */
+function timesRows(mode, bandwidth) {
+  return mode === 'append' && bandwidth === undefined ? 2.5 : 1.3;
+}
+
 /** @param {import('./bench.js').Bench} bench @returns {Promise<import('./bench.js').Outcome>} */
-export async function measure({ database, files, folder, rounds: most, rows }) {
+export async function measure({ database, files, folder, rounds: most, rows: usualRows }) {
   const rounds = Math.min(most, 3);
   const chosen = process.env.SLUICE_BENCH_LINES?.split(',') ?? lines;
   const modes = process.env.SLUICE_BENCH_MODES?.split(',') ?? ['append', 'upsert'];
-  const file = await files.whole(rows);
   const sections = [];
   const verdicts = [];
   for (const mode of modes) {
-    const full = mode === 'upsert' ? await database.fill(await files.whole(rows, 1)) : undefined;
-    for (const name of chosen.filter((line) => line !== 'inserts')) {
+    const full =
+      mode === 'upsert'
+        ? await database.fill(await files.whole(usualRows * timesRows('upsert', undefined), 1))
+        : undefined;
+    for (const name of chosen.filter((line) => !parts.has(line))) {
       const [roundTrip = 0, bandwidth] = name.split('/').map(Number);
+      const rows = usualRows * timesRows(mode, bandwidth);
+      const file = await files.whole(rows);
       const line = await startSlowLine(database.url, { roundTrip, ...(bandwidth && { bandwidth }) });
       const { prepare, after } = freshTable(database, { rows, ...(full && { like: full }) });
       const target = ['load', file, line.url, '--mode', mode, ...(mode === 'upsert' ? ['--key', 'id'] : [])];
@@ -41,7 +56,10 @@ export async function measure({ database, files, folder, rounds: most, rows }) {
       }));
       try {
         for (let round = 0; round < rounds; round++) {
-          for (const { flags, measurements } of contenders) {
+          const fastest = Math.min(...contenders.slice(1).map((contender) => medianOf(contender, 'load')));
+          for (const contender of contenders) {
+            const { flags, measurements } = contender;
+            if (round > 0 && flags.length > 0 && medianOf(contender, 'load') > 1.2 * fastest) continue;
             const table = await prepare();
             const { seconds, load, peak } = await sluice(folder, [...target, '--table', table, ...flags]);
             measurements.push({ seconds, load, peak });
@@ -63,12 +81,53 @@ export async function measure({ database, files, folder, rounds: most, rows }) {
     }
     if (full) await database.drop(full);
   }
+  if (chosen.includes('short')) {
+    for (const roundTrip of [0.1, 30]) {
+      const { section, verdict } = await short(database, folder, await files.whole(10_000), roundTrip);
+      sections.push(section);
+      verdicts.push(verdict);
+    }
+  }
   if (chosen.includes('inserts')) {
-    const { section, verdict } = await inserts(database, Math.min(rows, 100_000));
+    const { section, verdict } = await inserts(database, Math.min(usualRows, 100_000));
     sections.push(section);
     verdicts.push(verdict);
   }
   return { ...(await merged({ sections, verdicts })), rounds };
+}
+
+/**
+ * @param {import('./bench.js').Bench['database']} database
+ * @param {string} folder
+ * @param {string} file
+ * @param {number} roundTrip
+ */
+async function short(database, folder, file, roundTrip) {
+  const rows = 10_000;
+  const line = await startSlowLine(database.url, { roundTrip });
+  const { prepare, after } = freshTable(database, { rows });
+  const workers = String(availableParallelism() * 4);
+  /** @param {string} name @param {readonly string[]} flags @returns {import('./side-by-side.js').Contender} */
+  const contender = (name, flags) => ({
+    name,
+    prepare,
+    async measure(table) {
+      const { seconds, load, peak } = await sluice(folder, ['load', file, line.url, '--table', table, ...flags]);
+      return { seconds, load, peak };
+    },
+    after,
+  });
+  try {
+    const fixed = contender(`--workers ${workers}`, ['--workers', workers]);
+    const { ours, theirs } = await sideBySide(9, contender('adaptive', []), fixed);
+    const what = `times the rate of the fixed default, 10,000 rows, ${roundTrip} ms`;
+    return {
+      section: { heading: `10,000 rows, ${roundTrip} ms (${now()})`, rows, measured: [ours, theirs] },
+      verdict: { what, value: medianOf(theirs, 'load') / medianOf(ours, 'load'), least: 0.95, unit: 'x' },
+    };
+  } finally {
+    await line[Symbol.asyncDispose]();
+  }
 }
 
 /** @param {import('./bench.js').Bench['database']} database @param {number} rows */

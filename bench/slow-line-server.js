@@ -18,10 +18,10 @@ const freeAt = { there: 0, back: 0 };
 
 const server = createServer({ allowHalfOpen: true }, (client) => {
   const upstream = connect({ host, port: Number(port), allowHalfOpen: true });
-  for (const [socket, other] of [
+  for (const [socket, other] of /** @type {const} */ ([
     [client, upstream],
     [upstream, client],
-  ]) {
+  ])) {
     socket.setNoDelay(true);
     socket.on('error', () => other.destroy());
     socket.on('close', () => other.destroy());
