@@ -280,13 +280,15 @@ export class AdaptiveGate implements Gate {
   }
 
   #set(knob: Knob, value: number, now: number): void {
+    // Fewer are not begun before enough of the others have ended; of more, the first run beside those of before.
+    const settling = knob === 'workers' && value < this.#workers ? 0 : 1;
     if (knob === 'batch') this.#bytes = value * this.#workers;
     else {
       // Where the size of a batch is not ours to find, it stays.
       if (!this.#knobs.includes('batch')) this.#bytes = this.batchBytes * value;
       this.#workers = value;
     }
-    this.#gauge.restart(now, 1);
+    this.#gauge.restart(now, settling);
   }
 
   #tell(kind: GateEvent['kind'], of: Knob, from: number, to: number, reason: string, at: number): void {
