@@ -26,6 +26,12 @@ interface Trial {
   readonly startedAt: number;
 }
 
+/** Throughput gained, as a share of what it was, and the standard error of that. */
+interface Gain {
+  readonly share: number;
+  readonly error: number;
+}
+
 /** What a trial has shown. `changed`: that something else is not as it was. `idle`: nothing, for the source was the slow part. */
 type Verdict = 'kept' | 'refused' | 'changed' | 'idle';
 
@@ -112,9 +118,8 @@ export class AdaptiveGate implements Gate {
   #sure(rate: number, error: number): boolean {
     if (this.#trial === undefined) return error <= tuning.firstError;
     const { before, move } = this.#trial;
-    const both = Math.hypot(error, before.error);
-    const margin = rate / before.rate - 1 - wanted(move);
-    return both <= this.#pace.error || Math.abs(margin) > 3 * both;
+    const gain = gainOf(before, { rate, error });
+    return gain.error <= this.#pace.error || Math.abs(gain.share - wanted(move)) > 3 * gain.error;
   }
 
   /** Much less is done than was a moment ago. */
@@ -196,22 +201,22 @@ export class AdaptiveGate implements Gate {
 
   #judge(trial: Trial, reading: Reading, now: number): void {
     const { move, from, to, before } = trial;
-    const gained = reading.rate / before.rate - 1;
-    const verdict = verdictOf(trial, reading, gained, this.#climbing);
+    const gain = gainOf(before, reading);
+    const verdict = verdictOf(trial, reading, gain, this.#climbing);
     this.#trial = undefined;
-    const reason = verdict === 'idle' ? 'the source is the slow part' : `throughput ${percent(gained)}`;
+    const reason = verdict === 'idle' ? 'the source is the slow part' : `throughput ${percent(gain.share)}`;
     this.#tell(verdict === 'kept' ? 'change' : 'trial', move.knob, from, to, reason, now);
     if (verdict === 'kept') {
       this.#usual = reading;
-      this.#planOnward(trial, gained, now);
+      this.#planOnward(trial, gain.share, now);
     } else {
       this.#set(move.knob, from, now);
       this.#bytes = trial.bytes;
       this.#usual = before;
-      this.#planAgain(trial, gained, Math.hypot(reading.error, before.error), now);
+      this.#planAgain(trial, gain, now);
     }
     if (verdict === 'changed') this.#changed(reading, now);
-    else if (verdict === 'idle' || (verdict === 'refused' && gained < -tuning.shift)) return;
+    else if (verdict === 'idle' || (verdict === 'refused' && gain.share < -tuning.shift)) return;
     else if (!(verdict === 'kept' && this.#shorten(reading, now))) this.#try(this.#usual, now);
   }
 
@@ -226,7 +231,7 @@ export class AdaptiveGate implements Gate {
   }
 
   /** After a trial that was taken back: again at once with a shorter stride, or later. */
-  #planAgain({ move, from, to, before, startedAt }: Trial, gained: number, error: number, now: number): void {
+  #planAgain({ move, from, to, before, startedAt }: Trial, { share: gained, error }: Gain, now: number): void {
     const { loss, longStride, stride, restMore, restManyMore, rest, longestRest, cost } = tuning;
     const shorter = gained < -loss && !(this.#climbing && move.up) && this.#target(move, stride, before, now) !== to;
     // No more than it has surely cost: one that only seemed to is tried again soon.
@@ -296,15 +301,25 @@ export class AdaptiveGate implements Gate {
   }
 }
 
+type Rated = Pick<Reading, 'rate' | 'error'>;
+
+function gainOf(before: Rated, after: Rated): Gain {
+  return { share: after.rate / before.rate - 1, error: Math.hypot(after.error, before.error) };
+}
+
 /** What a trial must have gained at least. Fewer in flight are better where they do as much; smaller batches are not. */
 function wanted({ knob, up }: Move): number {
   if (up) return tuning.gain;
   return knob === 'workers' ? -tuning.loss : tuning.loss;
 }
 
-function verdictOf({ move, from, to, before }: Trial, reading: Reading, gained: number, climbing: boolean): Verdict {
-  if (!reading.saturated) return 'idle';
-  const error = Math.hypot(reading.error, before.error);
+function verdictOf(
+  { move, from, to }: Trial,
+  { saturated }: Reading,
+  { share: gained, error }: Gain,
+  climbing: boolean,
+): Verdict {
+  if (!saturated) return 'idle';
   if (!move.up) {
     const doubt = climbing && move.knob === 'workers' ? Math.min(error, tuning.doubt.fewer) : 0;
     return gained >= wanted(move) - doubt ? 'kept' : 'refused';
