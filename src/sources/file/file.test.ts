@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, mkdir, mkdtemp, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readdir, rm, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { Readable } from 'node:stream';
@@ -187,6 +187,12 @@ describe('file', () => {
   test('a directory is named as one where its format is asked for', () => {
     const message = 'src is a directory: name its files, such as src/*.csv';
     expect(() => file({ path: 'src' })).toThrow(expect.objectContaining({ code: 'is-a-directory', message }));
+  });
+
+  test('a path that can not be looked at is one that does not tell its format', async () => {
+    const loop = join(folder, 'loop');
+    await symlink(loop, loop);
+    expect(() => file({ path: loop })).toThrow(expect.objectContaining({ code: 'format-unknown' }));
   });
 
   test.each(['many.csv', 'many.csv.gz'])('reads on in %s from any chunk', async (name) => {

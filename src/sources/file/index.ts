@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs';
 import type { Chunk, ReadContext, ResumePoint, Source, Split } from '../../contract/index.js';
 import { ConfigError, SourceError } from '../../errors.js';
 import type { ByteStream } from '../../formats/bytes.js';
@@ -10,7 +9,7 @@ import { gunzipped } from './gunzip.js';
 import { inOrder } from './in-order.js';
 import { localFiles } from './local-files.js';
 import { type FileOptions, fileOptions } from './options.js';
-import { directoryError, isPattern, standardInput } from './paths.js';
+import { directoryError, isDirectory, isPattern, standardInput } from './paths.js';
 import { isS3, parseS3 } from './s3/address.js';
 import type { FoundFile, Store } from './store.js';
 
@@ -22,9 +21,10 @@ const headersAtOnce = 8;
 
 /**
  * Records from CSV and NDJSON files, plain or gzip, of this machine, of S3, or from standard input: one split a file, its id the path.
- * Throws ConfigError when an option is wrong, or when the format of a file can't be told (SourceError for that of a directory). `splits` throws SourceError
- * (`no-such-file`, `is-a-directory`, `no-permission`) or ConfigError (`no-files`) before anything is read; `read`
- * throws SourceError for what the bytes turn out to be: `bad-gzip`, `bad-header`, `record-too-large`, `source-shrank`.
+ * Throws ConfigError when an option is wrong, or when the format of a file can't be told, and SourceError (`is-a-directory`)
+ * when that is a directory. `splits` throws SourceError (`no-such-file`, `is-a-directory`, `no-permission`) or ConfigError
+ * (`no-files`) before anything is read; `read` throws SourceError for what the bytes turn out to be: `bad-gzip`, `bad-header`,
+ * `record-too-large`, `source-shrank`.
  */
 export function file(options: FileOptions): Source {
   const checked = fileOptions.safeParse(options);
@@ -171,7 +171,7 @@ function formatOf(path: string, format: Format['format'] | undefined): Format {
   const named = extension === undefined ? undefined : extensions[extension];
   if (format) return { format, delimiter: named?.delimiter ?? ',' };
   if (named) return named;
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw directoryError(path);
+  if (isDirectory(path)) throw directoryError(path);
   const what =
     path === standardInput ? 'standard input has no name to tell its format by' : `${path} doesn't tell its format`;
   throw new ConfigError('format-unknown', `${what}: give "format" (csv or ndjson; on the command line --format)`);

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
 import { ConfigError, SourceError } from '../../errors.js';
@@ -48,6 +49,15 @@ export async function lookAt(path: string, gzip: boolean | undefined): Promise<F
     }
   } catch (error) {
     throw fileError(path, error);
+  }
+}
+
+/** False as well when it can't be looked at. */
+export function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
   }
 }
 
