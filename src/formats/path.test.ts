@@ -1,5 +1,6 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { compilePath, parsePath } from './path.js';
+import { compilePath, parsePath, writePath } from './path.js';
 
 test.each([
   ['name', ['name']],
@@ -9,6 +10,17 @@ test.each([
   ['["odd.name"].x', ['odd.name', 'x']],
 ])('%s has its steps', (path, steps) => {
   expect(parsePath(path)).toEqual(steps);
+});
+
+test('what is written of any names has them for steps', () => {
+  expect(writePath([])).toBe('$');
+  expect(writePath(['data', 'odd name', 'x'])).toBe('data["odd name"].x');
+  const name = fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom('$', '.', '[', ']', '"', '\\', '\n', 'a') }));
+  fc.assert(
+    fc.property(fc.array(name), (names) => {
+      expect(parsePath(writePath(names))).toEqual(names);
+    }),
+  );
 });
 
 test('reads nested values, and undefined where the path leaves the record', () => {

@@ -23,6 +23,12 @@ export function parsePath(path: string): readonly (string | number)[] {
   return steps;
 }
 
+/** The path with these names for steps, as `parsePath` reads it; `$` where there are none. */
+export function writePath(names: readonly string[]): string {
+  const steps = names.map((name) => (/^[\w-]+$/.test(name) ? `.${name}` : `["${name.replace(/["\\]/g, '\\$&')}"]`));
+  return steps.join('').replace(/^\./, '') || '$';
+}
+
 /** A reader of the value a path leads to; undefined where the path leaves the record. */
 export function compilePath(path: string): (record: unknown) => unknown {
   const steps = parsePath(path);

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { isLosslessNumber, parseJson, stringifyJson } from '../../formats/json.js';
-import { compilePath } from '../../formats/path.js';
+import { compilePath, writePath } from '../../formats/path.js';
 import { type Answer, cutRemedy, UnreadableBody } from './failure.js';
 import { nextLink } from './link.js';
 import type { HttpSettings } from './options.js';
@@ -80,14 +80,11 @@ function listed(found: unknown, body: unknown, path: string, bytes: Buffer): rea
 }
 
 /** Where a body has lists of objects, down to three levels. */
-function listsOf(value: unknown, path = '', depth = 0): string[] {
+function listsOf(value: unknown, names: readonly string[] = []): string[] {
   if (Array.isArray(value))
-    return value.some((item) => typeof item === 'object' && !isLosslessNumber(item)) ? [path || '$'] : [];
-  if (typeof value !== 'object' || value === null || depth === 3) return [];
-  return Object.entries(value).flatMap(([name, below]) => {
-    const step = /^[\w-]+$/.test(name) ? name : `[${JSON.stringify(name)}]`;
-    return listsOf(below, path === '' || step !== name ? `${path}${step}` : `${path}.${step}`, depth + 1);
-  });
+    return value.some((item) => typeof item === 'object' && !isLosslessNumber(item)) ? [writePath(names)] : [];
+  if (typeof value !== 'object' || value === null || names.length === 3) return [];
+  return Object.entries(value).flatMap(([name, below]) => listsOf(below, [...names, name]));
 }
 
 function totalReader(settings: HttpSettings): (body: unknown, answer: Answer) => number | undefined {
