@@ -64,8 +64,9 @@ export class Connection {
     else stream.unref();
   }
 
-  hangUp(): void {
-    this.client.connection.stream.destroy();
+  /** The stream is looked up at that moment: it is another once TLS has begun. */
+  hangUp(reason?: Error): void {
+    this.client.connection.stream.destroy(reason);
   }
 
   /** Never rejects, and never waits for long. */

@@ -161,12 +161,10 @@ class ConnectionPool implements Pool, Owner {
       keepAliveInitialDelayMillis: silence,
     };
     const connection = new Connection(config, ssl, this);
-    const { client } = connection;
-    // Looked up at that moment: the stream is another once TLS has begun.
-    const abort = () => client.connection.stream.destroy(signal.reason);
+    const abort = () => connection.hangUp(signal.reason);
     signal.addEventListener('abort', abort);
     try {
-      await client.connect();
+      await connection.client.connect();
       signal.throwIfAborted();
       this.#all.add(connection);
       return connection;
