@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import * as z from 'zod';
-import { type ScratchDatabase, scratchDatabase } from '../servers/database.js';
+import { otherProcesses, scratchDatabase } from '../servers/database.js';
 import { people, startTroubledApi, type TroubledApi } from '../servers/troubled-api.js';
 import { lineTo } from '../sinks/postgres/line.js';
 import { startSandbox } from './lambda.js';
@@ -151,12 +151,6 @@ describe('a function that is frozen in the middle of a load', () => {
 });
 
 describe('between invocations', () => {
-  const open = async ({ client }: ScratchDatabase): Promise<number[]> => {
-    const { rows } = await client.query(
-      'SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
-    );
-    return rows.map(({ pid }) => pid);
-  };
   const unchanged = { value: { status: 'complete', report: { written: 0, unchanged: 50 } } };
 
   test('connections stay, and the next one takes them up', async () => {
@@ -165,11 +159,11 @@ describe('between invocations', () => {
     await database.client.query(table);
     await using sandbox = await startSandbox({ JOB: job(api, database) });
     await sandbox.invoke({});
-    const first = await open(database);
+    const first = await otherProcesses(database.client);
     expect(first).not.toEqual([]);
     for (let i = 0; i < 3; i++) expect(await sandbox.invoke({})).toMatchObject(unchanged);
     // Those that were not needed, too.
-    expect(await open(database)).toEqual(expect.arrayContaining(first));
+    expect(await otherProcesses(database.client)).toEqual(expect.arrayContaining(first));
     expect(sandbox.starts).toBe(1);
   });
 
@@ -181,9 +175,9 @@ describe('between invocations', () => {
     const url = `${database.url}?options=-c%20idle_session_timeout%3D1500`;
     await using sandbox = await startSandbox({ JOB: job(api, { url }) });
     await sandbox.invoke({});
-    const first = await open(database);
+    const first = await otherProcesses(database.client);
     expect(first).not.toEqual([]);
-    await vi.waitFor(async () => expect(await open(database)).toEqual([]), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await otherProcesses(database.client)).toEqual([]), { timeout: 10_000 });
     expect(await sandbox.invoke({})).toMatchObject(unchanged);
     expect(reports(sandbox.log)).toMatchObject([{ retries: 0 }, { retries: 0 }]);
     expect(sandbox.starts).toBe(1);
@@ -196,15 +190,15 @@ describe('between invocations', () => {
     await using line = await lineTo(database.url);
     await using sandbox = await startSandbox({ JOB: job(api, line) });
     await sandbox.invoke({});
-    const first = await open(database);
+    const first = await otherProcesses(database.client);
     await database.client.query('SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid', [first]);
     expect(await sandbox.invoke({})).toMatchObject(unchanged);
-    const second = await open(database);
+    const second = await otherProcesses(database.client);
     expect(second).not.toEqual([]);
     expect(second.filter((pid) => first.includes(pid))).toEqual([]);
     line.freezeOpen();
     expect(await sandbox.invoke({})).toMatchObject(unchanged);
-    expect((await open(database)).some((pid) => !second.includes(pid))).toBe(true);
+    expect((await otherProcesses(database.client)).some((pid) => !second.includes(pid))).toBe(true);
     expect(reports(sandbox.log).map(({ retries }) => retries)).toEqual([0, 0, 0]);
     expect(sandbox.starts).toBe(1);
   });

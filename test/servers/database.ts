@@ -8,6 +8,14 @@ export interface ScratchDatabase extends AsyncDisposable {
   readonly client: pg.Client;
 }
 
+/** Processes of the server that serve the client's database, but for its own. */
+export async function otherProcesses(client: pg.Client): Promise<number[]> {
+  const { rows } = await client.query<{ pid: number }>(
+    'SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() ORDER BY pid',
+  );
+  return rows.map(({ pid }) => pid);
+}
+
 /** On the server most tests use, unless another's URL is given. */
 export async function scratchDatabase(server: string = inject('postgres')): Promise<ScratchDatabase> {
   const name = `sluice_test_${randomBytes(6).toString('hex')}`;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { describe, expect, inject, test, vi } from 'vitest';
-import { type ScratchDatabase, scratchDatabase } from '../../../test/servers/database.js';
+import { otherProcesses, type ScratchDatabase, scratchDatabase } from '../../../test/servers/database.js';
 import { keeping } from '../../../test/sinks/postgres/keeping-process.js';
 import { lineTo } from '../../../test/sinks/postgres/line.js';
 import { type Address, parseAddress } from './address.js';
@@ -40,14 +40,6 @@ async function major(url: string): Promise<number> {
   return rows[0].major;
 }
 
-/** Processes that serve the database, but for the one that looks. */
-async function serving(client: pg.Client): Promise<number[]> {
-  const { rows } = await client.query<{ pid: number }>(
-    'SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() ORDER BY pid',
-  );
-  return rows.map(({ pid }) => pid);
-}
-
 /** A role that may have so many connections; those that are left are ended with it. */
 async function limitedRole({ client, url }: ScratchDatabase, limit: number) {
   const name = `sluice_${randomBytes(6).toString('hex')}`;
@@ -79,7 +71,7 @@ for (const { name, url } of inject('postgresServers')) {
     const kept = new KeptConnections();
     await use(parseAddress(db.url), kept, 3);
     expect(kept.count(parseAddress(db.url))).toBe(0);
-    await vi.waitFor(async () => expect(await serving(db.client)).toEqual([]));
+    await vi.waitFor(async () => expect(await otherProcesses(db.client)).toEqual([]));
   });
 
   describe.runIf(!tooOld)(`connections kept on ${name}`, () => {
@@ -126,8 +118,8 @@ for (const { name, url } of inject('postgresServers')) {
       const address = parseAddress(db.url);
       const kept = new KeptConnections({ idle: 300 });
       const first = await use(address, kept, 2);
-      expect(await serving(db.client)).toEqual(sorted(first));
-      await vi.waitFor(async () => expect(await serving(db.client)).toEqual([]));
+      expect(await otherProcesses(db.client)).toEqual(sorted(first));
+      await vi.waitFor(async () => expect(await otherProcesses(db.client)).toEqual([]));
       await vi.waitFor(() => expect(kept.count(address)).toBe(0));
       const [pid] = await use(address, kept);
       expect(first).not.toContain(pid);
@@ -158,7 +150,7 @@ for (const { name, url } of inject('postgresServers')) {
       await using db = await scratchDatabase(url);
       const address = { ...parseAddress(db.url), options: '-c idle_session_timeout=300' };
       await use(address, new KeptConnections());
-      await vi.waitFor(async () => expect(await serving(db.client)).toEqual([]));
+      await vi.waitFor(async () => expect(await otherProcesses(db.client)).toEqual([]));
     });
 
     test('are too old after a time of the wall clock, or when it was set back', async () => {
@@ -176,7 +168,7 @@ for (const { name, url } of inject('postgresServers')) {
       now -= 1;
       const [third] = await use(address, kept);
       expect(third).not.toBe(second);
-      await vi.waitFor(async () => expect(await serving(db.client)).toEqual([third]));
+      await vi.waitFor(async () => expect(await otherProcesses(db.client)).toEqual([third]));
     });
 
     test('are closed a while after they were made, however often they are used', async () => {
@@ -194,7 +186,7 @@ for (const { name, url } of inject('postgresServers')) {
       const [second] = await use(address, kept);
       expect(second).not.toBe(first);
       // This one, too, is by that clock older already, so it is not put away.
-      await vi.waitFor(async () => expect(await serving(db.client)).toEqual([]));
+      await vi.waitFor(async () => expect(await otherProcesses(db.client)).toEqual([]));
     });
 
     test('that are dead without a sign are noticed and replaced within a second, however many', async () => {
@@ -261,7 +253,7 @@ for (const { name, url } of inject('postgresServers')) {
       await pool[Symbol.asyncDispose]();
       lent!.release();
       expect(kept.count(address)).toBe(1);
-      await vi.waitFor(async () => expect(await serving(db.client)).toEqual([pids[0]]));
+      await vi.waitFor(async () => expect(await otherProcesses(db.client)).toEqual([pids[0]]));
       await using next = createPool(address, kept);
       const { leases: again, pids: same } = await borrow(next, 2);
       expect(same).toContain(pids[0]);
@@ -288,7 +280,7 @@ for (const { name, url } of inject('postgresServers')) {
       expect(kept.count(address)).toBe(0);
       expect(sent).toContain('pg_backend_pid');
       expect(sent).not.toMatch(/set_config|idle_session_timeout/);
-      await vi.waitFor(async () => expect(await serving(db.client)).toEqual([]));
+      await vi.waitFor(async () => expect(await otherProcesses(db.client)).toEqual([]));
     });
 
     test('of which the server says another process, though one was the right one, are closed and left as they were', async () => {
@@ -331,7 +323,7 @@ for (const { name, url } of inject('postgresServers')) {
         return (await sink.plan(intake, { run: 'r', job: 'j', epoch: 1, signal: never, log })).free;
       };
       expect(await free()).toBe(3);
-      expect(await serving(db.client)).toHaveLength(1);
+      expect(await otherProcesses(db.client)).toHaveLength(1);
       expect(await free()).toBe(3);
     });
   });
