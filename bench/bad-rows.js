@@ -2,7 +2,7 @@
 import { freshTable } from './fresh-table.js';
 import { csvLine } from './rows.js';
 import { medianOf, sideBySide } from './side-by-side.js';
-import { sluice } from './sluice.js';
+import { sluice, timedSluice } from './sluice.js';
 
 export const title = 'One bad row in a hundred';
 
@@ -31,10 +31,7 @@ export async function measure({ database, files, folder, rounds, rows: all }) {
     {
       name: 'clean',
       ...freshTable(database, { rows }),
-      measure: async (/** @type {string} */ table) => {
-        const { seconds, load, peak } = await sluice(folder, ['load', clean, database.url, '--table', table]);
-        return { seconds, load, peak };
-      },
+      measure: (/** @type {string} */ table) => timedSluice(folder, ['load', clean, database.url, '--table', table]),
     },
   );
   const judged = database.versionNumber >= 160_000;

@@ -2,7 +2,7 @@
 import { freshTable } from './fresh-table.js';
 import { copyFiles } from './peers/psql.js';
 import { atLeast, sideBySide } from './side-by-side.js';
-import { sluice } from './sluice.js';
+import { timedSluice } from './sluice.js';
 
 export const title = 'Append: a CSV file into a table';
 
@@ -24,11 +24,8 @@ export async function measure({ database, files, folder, psql, rounds, rows }) {
       {
         name: 'sluice load',
         prepare,
-        async measure(table) {
-          const args = ['load', file, database.url, '--table', table, '--workers', String(connections)];
-          const { seconds, load, peak } = await sluice(folder, args);
-          return { seconds, load, peak };
-        },
+        measure: (table) =>
+          timedSluice(folder, ['load', file, database.url, '--table', table, '--workers', String(connections)]),
         after,
       },
       psql === undefined

@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { freshTable } from './fresh-table.js';
 import { objectLoader, oneInsert, timedScript } from './scripts.js';
-import { medianOf, sideBySide } from './side-by-side.js';
+import { atLeast, medianOf, sideBySide } from './side-by-side.js';
 import { startSlowLine } from './slow-line.js';
-import { sluice } from './sluice.js';
+import { timedSluice } from './sluice.js';
 
 export const title = 'The number of batches in flight: found, beside each fixed one';
 
@@ -20,63 +20,63 @@ The parts can be measured apart: SLUICE_BENCH_LINES names the lines, such as \`3
 \`short\` or \`inserts\`; SLUICE_BENCH_MODES the modes. What was measured before stays in the results until it is measured anew; each
 part says when.`;
 
-const lines = ['0.1', '2', '30', '0.1/10', '2/10', '30/10', 'short', 'inserts'];
-const parts = new Set(['short', 'inserts']);
+const lines = ['0.1', '2', '30', '0.1/10', '2/10', '30/10'];
+const otherParts = ['short', 'inserts'];
 const counts = [2, 4, 8, 16];
 
-/** Times the usual rows, so that a load takes some ten seconds. @param {string} mode @param {number | undefined} bandwidth */
-function timesRows(mode, bandwidth) {
-  return mode === 'append' && bandwidth === undefined ? 2.5 : 1.3;
+/**
+ * As many rows as take some ten seconds where the usual ones are a million.
+ * @param {number} usualRows
+ * @param {string} mode
+ * @param {number} [bandwidth]
+ */
+function rowsFor(usualRows, mode, bandwidth) {
+  return Math.round(usualRows * (mode === 'append' && bandwidth === undefined ? 2.5 : 1.3));
 }
+
+/** @typedef {import('./side-by-side.js').Measured & { flags: readonly string[] }} Contender */
 
 /** @param {import('./bench.js').Bench} bench @returns {Promise<import('./bench.js').Outcome>} */
 export async function measure({ database, files, folder, rounds: most, rows: usualRows }) {
   const rounds = Math.min(most, 3);
-  const chosen = process.env.SLUICE_BENCH_LINES?.split(',') ?? lines;
+  const chosen = process.env.SLUICE_BENCH_LINES?.split(',') ?? [...lines, ...otherParts];
   const modes = process.env.SLUICE_BENCH_MODES?.split(',') ?? ['append', 'upsert'];
   const sections = [];
   const verdicts = [];
   for (const mode of modes) {
-    const full =
-      mode === 'upsert'
-        ? await database.fill(await files.whole(usualRows * timesRows('upsert', undefined), 1))
-        : undefined;
-    for (const name of chosen.filter((line) => !parts.has(line))) {
+    const full = mode === 'upsert' ? await database.fill(await files.whole(rowsFor(usualRows, mode), 1)) : undefined;
+    for (const name of chosen.filter((line) => !otherParts.includes(line))) {
       const [roundTrip = 0, bandwidth] = name.split('/').map(Number);
-      const rows = usualRows * timesRows(mode, bandwidth);
+      const rows = rowsFor(usualRows, mode, bandwidth);
       const file = await files.whole(rows);
       const line = await startSlowLine(database.url, { roundTrip, ...(bandwidth && { bandwidth }) });
       const { prepare, after } = freshTable(database, { rows, ...(full && { like: full }) });
       const target = ['load', file, line.url, '--mode', mode, ...(mode === 'upsert' ? ['--key', 'id'] : [])];
-      const contenders = [undefined, ...counts].map((workers) => ({
-        name: workers === undefined ? 'adaptive' : `--workers ${workers}`,
-        flags: workers === undefined ? [] : ['--workers', String(workers)],
-        /** @type {import('./side-by-side.js').Measurement[]} */
-        measurements: [],
-      }));
+      /** @param {string} name @param {readonly string[]} flags @returns {Contender} */
+      const contender = (name, flags) => ({ name, flags, measurements: [] });
+      const adaptive = contender('adaptive', []);
+      const fixed = counts.map((count) => contender(`--workers ${count}`, ['--workers', String(count)]));
+      const bestFixed = () => Math.min(...fixed.map((contender) => medianOf(contender, 'load')));
+      let running = [adaptive, ...fixed];
       try {
         for (let round = 0; round < rounds; round++) {
-          const fastest = Math.min(...contenders.slice(1).map((contender) => medianOf(contender, 'load')));
-          for (const contender of contenders) {
-            const { flags, measurements } = contender;
-            if (round > 0 && flags.length > 0 && medianOf(contender, 'load') > 1.2 * fastest) continue;
+          for (const { flags, measurements } of running) {
             const table = await prepare();
-            const { seconds, load, peak } = await sluice(folder, [...target, '--table', table, ...flags]);
-            measurements.push({ seconds, load, peak });
+            measurements.push(await timedSluice(folder, [...target, '--table', table, ...flags]));
             await after(table, round);
             process.stdout.write('.');
           }
+          if (round > 0) continue;
+          const most = 1.2 * bestFixed();
+          running = [adaptive, ...fixed.filter((contender) => medianOf(contender, 'load') <= most)];
         }
       } finally {
         await line[Symbol.asyncDispose]();
       }
       process.stdout.write('\n');
-      const [adaptive, ...fixed] = contenders;
-      if (adaptive === undefined) continue;
-      const best = Math.min(...fixed.map((contender) => medianOf(contender, 'load')));
       const where = `${mode}, ${roundTrip} ms${bandwidth ? `, ${bandwidth} MB/s` : ''}`;
-      sections.push({ heading: `${where} (${now()})`, rows, measured: contenders });
-      const value = best / medianOf(adaptive, 'load');
+      sections.push({ heading: `${where} (${now()})`, rows, measured: [adaptive, ...fixed] });
+      const value = bestFixed() / medianOf(adaptive, 'load');
       verdicts.push({ what: `times the rate of the best fixed number, ${where}`, value, least: 0.9, unit: 'x' });
     }
     if (full) await database.drop(full);
@@ -111,10 +111,7 @@ async function short(database, folder, file, roundTrip) {
   const contender = (name, flags) => ({
     name,
     prepare,
-    async measure(table) {
-      const { seconds, load, peak } = await sluice(folder, ['load', file, line.url, '--table', table, ...flags]);
-      return { seconds, load, peak };
-    },
+    measure: (table) => timedSluice(folder, ['load', file, line.url, '--table', table, ...flags]),
     after,
   });
   try {
@@ -123,7 +120,7 @@ async function short(database, folder, file, roundTrip) {
     const what = `times the rate of the fixed default, 10,000 rows, ${roundTrip} ms`;
     return {
       section: { heading: `10,000 rows, ${roundTrip} ms (${now()})`, rows, measured: [ours, theirs] },
-      verdict: { what, value: medianOf(theirs, 'load') / medianOf(ours, 'load'), least: 0.95, unit: 'x' },
+      verdict: atLeast(0.95, ours, theirs, { what, figure: 'load', peerFigure: 'load' }),
     };
   } finally {
     await line[Symbol.asyncDispose]();

@@ -1,7 +1,7 @@
 // @ts-check
 import { freshTable } from './fresh-table.js';
 import { atLeast, sideBySide } from './side-by-side.js';
-import { sluice } from './sluice.js';
+import { timedSluice } from './sluice.js';
 
 export const title = 'The cost of safety: append with the ledger and without';
 
@@ -16,10 +16,9 @@ export async function measure({ database, files, folder, rounds, rows }) {
   for (const workers of [2, 8]) {
     const { prepare, after } = freshTable(database, { rows });
     /** @param {readonly string[]} flags */
-    const loading = (flags) => async (/** @type {string} */ table) => {
+    const loading = (flags) => (/** @type {string} */ table) => {
       const fixed = ['--table', table, '--workers', String(workers), '--batch-size', '5000'];
-      const { seconds, load, peak } = await sluice(folder, ['load', file, database.url, ...fixed, ...flags]);
-      return { seconds, load, peak };
+      return timedSluice(folder, ['load', file, database.url, ...fixed, ...flags]);
     };
     const { ours, theirs } = await sideBySide(
       rounds,
@@ -27,7 +26,8 @@ export async function measure({ database, files, folder, rounds, rows }) {
       { name: '--no-ledger', prepare, measure: loading(['--no-ledger']), after },
     );
     sections.push({ heading: `${workers} workers, batches of 5,000 rows`, rows, measured: [ours, theirs] });
-    verdicts.push(atLeast(0.95, ours, theirs, { what: `times the rate without, ${workers} workers`, figure: 'load' }));
+    const what = `times the rate without, ${workers} workers`;
+    verdicts.push(atLeast(0.95, ours, theirs, { what, figure: 'load', peerFigure: 'load' }));
   }
   return { sections, verdicts };
 }

@@ -2,7 +2,7 @@
 import { cities, loadCities, startCities } from './cities.js';
 import { freshTable } from './fresh-table.js';
 import { medianOf, sideBySide } from './side-by-side.js';
-import { sluice } from './sluice.js';
+import { timedSluice } from './sluice.js';
 
 export const title = 'Peak memory';
 
@@ -20,11 +20,8 @@ export async function measure({ database, files, folder, long, rounds, rows: all
       const { ours } = await sideBySide(rows > 1_000_000 ? 1 : rounds, {
         name: `sluice load rows.csv --mode ${mode}`,
         ...freshTable(database, { rows }),
-        async measure(/** @type {string} */ table) {
-          const args = ['load', file, database.url, '--table', table, '--mode', mode, '--key', 'id'];
-          const { seconds, load, peak } = await sluice(folder, args);
-          return { seconds, load, peak };
-        },
+        measure: (/** @type {string} */ table) =>
+          timedSluice(folder, ['load', file, database.url, '--table', table, '--mode', mode, '--key', 'id']),
       });
       sections.push({ rows, measured: [ours] });
       const what = `peak RSS, ${mode} of ${rows.toLocaleString('en')} rows from a CSV file`;
@@ -36,10 +33,7 @@ export async function measure({ database, files, folder, long, rounds, rows: all
     const { ours } = await sideBySide(rounds, {
       name: 'sluice load http://...',
       prepare: async (round) => `${database.schema}.cities_${round}`,
-      async measure(table) {
-        const { seconds, load, peak } = await sluice(folder, loadCities(api.url, database.url, table));
-        return { seconds, load, peak };
-      },
+      measure: (table) => timedSluice(folder, loadCities(api.url, database.url, table)),
       after: (table) => database.drop(table),
     });
     sections.push({ rows: cities, measured: [ours] });

@@ -107,13 +107,14 @@ function figureOf({ measurements }, figure) {
  * @param {number} least
  * @param {Measured} ours
  * @param {Measured} theirs
- * @param {{ what: string, figure?: string }} details `figure`: which seconds of ours; default those of the whole measurement
+ * @param {{ what: string, figure?: string, peerFigure?: string }} details which seconds of ours, and which of the peer's; default those of
+ * the whole measurement
  * @returns {Verdict}
  */
-export function atLeast(least, ours, theirs, { what, figure = 'seconds' }) {
-  const peers = figureOf(theirs, 'seconds');
+export function atLeast(least, ours, theirs, { what, figure = 'seconds', peerFigure = 'seconds' }) {
+  const peers = figureOf(theirs, peerFigure);
   const rounds = figureOf(ours, figure).map((seconds, round) => (peers[round] ?? Number.NaN) / seconds);
-  const value = medianOf(theirs) / medianOf(ours, figure);
+  const value = medianOf(theirs, peerFigure) / medianOf(ours, figure);
   return { what, value, low: Math.min(...rounds), high: Math.max(...rounds), least, unit: 'x' };
 }
 

@@ -23,3 +23,13 @@ export async function sluice(folder, args, options) {
   const report = JSON.parse(ended.output.trim().split('\n').at(-1) ?? '');
   return { seconds: ended.seconds, load: report.seconds, peak: ended.peak ?? Number.NaN, report };
 }
+
+/**
+ * The figures of such a run alone.
+ * @param {string} folder
+ * @param {readonly string[]} args
+ */
+export async function timedSluice(folder, args) {
+  const { seconds, load, peak } = await sluice(folder, args);
+  return { seconds, load, peak };
+}

@@ -1,7 +1,7 @@
 // @ts-check
 import { cities, loadCities, startCities } from './cities.js';
 import { medianOf, sideBySide } from './side-by-side.js';
-import { sluice } from './sluice.js';
+import { timedSluice } from './sluice.js';
 
 export const title = 'Story 1: 10,000 records from a paginated API into a table';
 
@@ -16,10 +16,7 @@ export async function measure({ database, folder, rounds }) {
     const { ours } = await sideBySide(rounds, {
       name: 'sluice load http://...',
       prepare: async (round) => `${database.schema}.cities_${round}`,
-      async measure(table) {
-        const { seconds, load, peak } = await sluice(folder, loadCities(api.url, database.url, table));
-        return { seconds, load, peak };
-      },
+      measure: (table) => timedSluice(folder, loadCities(api.url, database.url, table)),
       async after(table) {
         await database.expectRows(table, cities);
         await database.drop(table);
