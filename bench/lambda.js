@@ -5,9 +5,9 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
-import { Agent, request } from 'undici';
+import { request } from 'undici';
 import { lambdaClient } from '../scripts/lambda-client.js';
-import { cities, startCities } from './cities.js';
+import { cities, readCities, startCities } from './cities.js';
 import { median, medianOf } from './side-by-side.js';
 
 export const title = 'The function in AWS Lambda: story 1 in 128 MB, and a million records by invocations of 5 s';
@@ -81,7 +81,7 @@ export async function measure({ database, folder, rounds, rows }) {
         }
         await database.expectRows(TABLE, cities);
         await database.drop(TABLE);
-        alone.measurements.push({ seconds: await readAlone(url) });
+        alone.measurements.push({ seconds: await readCities(url) });
         process.stdout.write('.');
       }
     }
@@ -217,25 +217,6 @@ async function exact(database, table, rows) {
   const source = `(SELECT id, 'record ' || id AS name, id + 0.50 AS amount FROM generate_series(1, ${rows}) id) s`;
   const { rows: found } = await database.client.query(`(${sums(table)}) EXCEPT (${sums(source)})`);
   if (found.length > 0) throw new Error(`${table} is not what the API has: ${JSON.stringify(found)}`);
-}
-
-/** Seconds that all pages take, eight at once, when nothing is done with them. @param {string} url */
-async function readAlone(url) {
-  const dispatcher = new Agent({ connections: 8 });
-  // As Sluice asks.
-  const headers = { 'accept-encoding': 'gzip' };
-  let next = 1;
-  const start = performance.now();
-  const read = async () => {
-    while (next <= cities / 100) {
-      const { body } = await request(`${url}?_page=${next++}&_limit=100`, { dispatcher, headers });
-      await body.arrayBuffer();
-    }
-  };
-  await Promise.all(Array.from({ length: 8 }, read));
-  const seconds = (performance.now() - start) / 1000;
-  await dispatcher.close();
-  return seconds;
 }
 
 /** The pages of an API as they are now, without its work. @param {string} url */

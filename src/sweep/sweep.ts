@@ -13,6 +13,11 @@ const passes = { least: 2, most: 4, enough: 1 };
 /** Seconds of the load that is not counted: the first one meets a cold server, and code that was not compiled yet. */
 const warmUp = 2;
 
+/** Loads that a sweep over so many counts takes at least: the adaptive ones and the first, which is not counted, among them. */
+export function leastLoads(counts: number): number {
+  return 1 + passes.least * (counts + 1);
+}
+
 /** What is to be compared. */
 export interface SweepRequest {
   readonly sample: Sample;

@@ -10,32 +10,44 @@ Exit status:
   5  crashed: a bug
 `;
 
-const environment = `
-Environment:
+const postgresVariables = `
   PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE PGSSLMODE ...
-                what the sink's address leaves out, as for psql
-  DATABASE_URL  runs: the database, when none is given; demo: the server to use
+                what the sink's address leaves out, as for psql`;
+const databaseVariable = `
+  DATABASE_URL  runs: the database, when none is given; demo: the server to use`;
+const awsVariables = `
   AWS_REGION AWS_PROFILE AWS_ENDPOINT_URL_S3 ...
-                s3://... and --iam: as for AWS's own tools
+                s3://... and --iam: as for AWS's own tools`;
+const aerospikeVariables = `
   AEROSPIKE_USER AEROSPIKE_PASSWORD
-                what an address of Aerospike leaves out
+                what an address of Aerospike leaves out`;
+const healthVariable = `
   SLUICE_HEALTH_PORT
-                as --health-port: where GET /health is answered
-  SLUICE_LOG    debug: the log in the run folder tells of every batch and page
+                as --health-port: where GET /health is answered`;
+const logVariable = `
+  SLUICE_LOG    debug: the log in the run folder tells of every batch and page`;
+const commonVariables = `
   SLUICE_DEBUG  1: errors come with their stack
   NO_COLOR      1: no colours
 `;
+const loadVariables = `
+Environment:${postgresVariables}${awsVariables}${aerospikeVariables}${healthVariable}${logVariable}${commonVariables}`;
+const measureVariables = `
+Environment:${postgresVariables}${awsVariables}${commonVariables}`;
+const allVariables = `
+Environment:${postgresVariables}${databaseVariable}${awsVariables}${aerospikeVariables}${healthVariable}${logVariable}${commonVariables}`;
 
 export const mainHelp = `
 Examples:
   sluice demo
   sluice load cities.csv postgres://user:password@127.0.0.1:5432/db --table cities --create
   sluice run job.yaml --json
+  sluice plan job.yaml --within 15m
   sluice resume 20260131T120000-3f9a1c
   sluice runs $DATABASE_URL
 
   sluice load --help tells more; docs/command.md and docs/job-file.md tell all.
-${exitStatus}${environment}`;
+${exitStatus}${allVariables}`;
 
 export const loadHelp = `
 Examples:
@@ -59,7 +71,7 @@ Examples:
     sluice load cities.csv $DATABASE_URL --table cities --resume
 
   The first Ctrl-C finishes what was read, the second stops at once.
-${exitStatus}${environment}`;
+${exitStatus}${loadVariables}`;
 
 export const runHelp = `
 A job file:
@@ -78,7 +90,7 @@ Examples:
   sluice run job.yaml --dry-run
   sluice run job.yaml --workers 4 --json
   sluice run job.yaml --resume --wait
-${exitStatus}${environment}`;
+${exitStatus}${loadVariables}`;
 
 export const resumeHelp = `
 The run's folder (runs/RUN, or what --run-dir named) keeps the job, but none of its secrets: variables are taken from the
@@ -89,7 +101,7 @@ Examples:
   sluice resume 20260131T120000-3f9a1c
   sluice resume runs/20260131T120000-3f9a1c --workers 2 --json
   sluice resume 20260131T120000-3f9a1c --sink $DATABASE_URL --header "Authorization: Bearer $TOKEN"
-${exitStatus}${environment}`;
+${exitStatus}${loadVariables}`;
 
 export const runsHelp = `
 A run that is "dead" did not end, and its process was last heard of more than 15 s ago: it can be resumed.
@@ -123,11 +135,12 @@ Examples:
   sluice replay runs/20260131T120000-3f9a1c $DATABASE_URL --table cities --mode upsert --key id --from mended.ndjson
   The table was mended, not the records:
     sluice replay 20260131T120000-3f9a1c $DATABASE_URL --table cities
-${exitStatus}${environment}`;
+${exitStatus}${loadVariables}`;
 
 export const sweepHelp = `
 It makes a schema of its own in the database (sluice_scratch_...), with empty copies of the table, and drops it at the end,
-after Ctrl-C too. docs/sweep.md tells more.
+after Ctrl-C too. That takes PostgreSQL and the right to make a schema. Each count is loaded twice at least, so that with the
+usual counts it takes three minutes when the sample is large. docs/sweep.md tells more.
 
 Examples:
   sluice sweep job.yaml
@@ -138,11 +151,12 @@ Exit status:
   3  failed, or the flags or the job file are wrong
   4  interrupted by SIGINT or SIGTERM
   5  crashed: a bug
-${environment}`;
+${measureVariables}`;
 
 export const planHelp = `
-It reads the source some times for some seconds. Scratch copies of the table are made in a schema of their own, which is
-dropped at the end, after Ctrl-C too. docs/plan.md tells more.
+It takes about half a minute, and reads the source five times for some seconds. Scratch copies of the table are made in a
+schema of their own, which is dropped at the end, after Ctrl-C too. That takes PostgreSQL and the right to make a schema;
+the source can't be standard input. docs/plan.md tells more.
 
 Examples:
   sluice plan job.yaml
@@ -154,7 +168,7 @@ Exit status:
   3  failed, or the flags or the job file are wrong
   4  interrupted by SIGINT or SIGTERM
   5  crashed: a bug
-${environment}`;
+${measureVariables}`;
 
 export const demoHelp = `
 It takes some seconds and leaves nothing behind but its run folders. It needs the development packages: run it in a

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError } from '../../errors.js';
 import { newRunName } from '../../flow/run-name.js';
-import { sweep, usualCounts } from '../../sweep/sweep.js';
+import { leastLoads, sweep, usualCounts } from '../../sweep/sweep.js';
 import { exitCodes } from './exit-code.js';
 import { explain } from './explain.js';
 import { defaultRunDir, makeRunDir } from './run-folder.js';
@@ -62,7 +62,7 @@ export async function sweepCommand(path: string, flags: SweepFlags, terminal: Te
         if (count > free)
           say(`left out: ${counted(count, 'worker')}, for the server has ${counted(free, 'connection')} free`);
       say(
-        `${counted(sample.rows, 'record')} read in ${duration(sample.seconds)}; each load takes at most ${duration(seconds)}`,
+        `${counted(sample.rows, 'record')} read in ${duration(sample.seconds)}; ${leastLoads(fitting.length)} loads follow, or more if they are short, of ${duration(seconds)} at most`,
       );
       const roundTrip = await scratch.roundTrip(stop.signal);
       const found = await sweep({
