@@ -2,6 +2,8 @@
 export interface Sample {
   readonly startedAt: number;
   readonly endedAt: number;
+  /** When the oldest of the batches still in flight was started; `endedAt` when there is none. Those set back are not counted. */
+  readonly oldestInFlight: number;
   /** Permits out, this one included, when the write started. */
   readonly inFlight: number;
   readonly rows: number;

@@ -19,7 +19,7 @@ const traits = {
   guarantee: 'exactly once',
   rewrites: false,
 } as const;
-const usual = availableParallelism() * 4;
+const usual = availableParallelism() * 2;
 const kibibyte = 1024;
 
 test.each([
@@ -35,14 +35,18 @@ test.each([
 });
 
 test.each([
-  [1, 4096],
-  [4, 2048],
-  [8, 1024],
-  [60, 256],
-])('with %i workers batches begin with %i KiB', (start, expected) => {
-  const { batch } = gateOptions(settings, { start, most: 64 }, traits, () => {});
-  expect(batch.start).toBe(expected * kibibyte);
-});
+  [1, 4096, 4096],
+  [4, 2048, 1024],
+  [8, 1024, 512],
+  [60, 256, 256],
+])(
+  'with %i workers batches begin with %i KiB; with %i where that is but where the search begins',
+  (start, fixed, found) => {
+    const bytes = (workers: number | undefined) =>
+      gateOptions({ ...settings, workers }, { start, most: 64 }, traits, () => {}).batch.start / kibibyte;
+    expect([bytes(start), bytes(undefined)]).toEqual([fixed, found]);
+  },
+);
 
 test('a sink that takes small batches only is given none larger', () => {
   const small = { ...traits, maxBatchBytes: 64 * kibibyte };

@@ -8,9 +8,13 @@ const mebibyte = 1024 * 1024;
 /** Bytes of a batch, where the sink takes that. */
 const leastBatch = mebibyte / 4;
 const mostBatch = 8 * mebibyte;
-/** Bytes of all batches in flight together: to begin with, and at most. */
+/** Bytes of all batches in flight together: to begin with where their number is given, where it is to be found, and at most. */
 const usualInFlight = 8 * mebibyte;
+const climbInFlight = 4 * mebibyte;
 const mostInFlight = 16 * mebibyte;
+
+/** Batches in flight that a load begins with: few and small ones, so that the gate soon knows enough to turn to more or fewer. */
+const usualStart = availableParallelism() * 2;
 
 /** Of a batch of decoded records, which take several times the memory of the text they were made of. */
 const leastDecoded = 2 * mebibyte;
@@ -28,7 +32,7 @@ export interface Workers {
 export function workersFor({ workers, maxWorkers }: Settings, free = Number.POSITIVE_INFINITY): Workers {
   const bound = Math.max(1, free);
   const most = Math.min(bound, workers ?? maxWorkers ?? mostInFlight / leastBatch);
-  return { start: Math.min(most, workers ?? availableParallelism() * 4), most };
+  return { start: Math.min(most, workers ?? usualStart), most };
 }
 
 /** What the gate of a load is to find, and within which bounds. */
@@ -41,7 +45,8 @@ export function gateOptions(
   const most = Math.min(mostBatch, traits.maxBatchBytes);
   const least = Math.min(leastBatch, most);
   // Few workers are given large batches, for each ends in a commit that nothing else fills the wait of.
-  const start = Math.min(most, Math.max(least, Math.floor(usualInFlight / workers.start)));
+  const inFlight = fixedWorkers === undefined ? climbInFlight : usualInFlight;
+  const start = Math.min(most, Math.max(least, Math.floor(inFlight / workers.start)));
   return {
     knobs: [
       ...(fixedWorkers === undefined ? (['workers'] as const) : []),

@@ -11,7 +11,7 @@ export interface LoadOptions {
   /** What is written to which column. Default: names match names. */
   readonly columns?: Columns;
   /**
-   * Batches in flight at once, fixed. Default: found while the load runs, from cores x 4 on, and never more than the target
+   * Batches in flight at once, fixed. Default: found while the load runs, from cores x 2 on, and never more than the target
    * has free.
    */
   readonly workers?: number;

@@ -26,14 +26,15 @@ function bench(changed: Partial<AdaptiveOptions> = {}) {
         now += time(inFlight, gate.batchBytes);
         const common = { startedAt, endedAt: now, inFlight, rows, bytes: gate.batchBytes };
         for (let index = 0; index < inFlight; index++) {
-          gate.onSample({ ...common, outcome: 'written', saturated: true, retried: false, ...seen });
+          const oldestInFlight = index < inFlight - 1 ? startedAt : now;
+          gate.onSample({ ...common, oldestInFlight, outcome: 'written', saturated: true, retried: false, ...seen });
         }
       }
     },
     turnAway(startedAt: number, retried = false) {
       const reason = '53300 too_many_connections';
       const common = { inFlight: gate.current, rows: 0, bytes: 0, saturated: true, retried };
-      gate.onSample({ ...common, startedAt, endedAt: now, outcome: 'throttled', reason });
+      gate.onSample({ ...common, startedAt, endedAt: now, oldestInFlight: now, outcome: 'throttled', reason });
     },
     get now() {
       return now;
@@ -53,20 +54,20 @@ describe('the number in flight', () => {
 
   test('climbs while that pays, by longer strides when it pays fully, and stops where it no longer does', () => {
     const { gate, events, run } = bench();
-    run(60, cores(24));
+    run(60, cores(32));
     expect(events.slice(0, 3)).toEqual([
-      'change workers 8 -> 12: throughput +50 %',
-      'change workers 12 -> 24: throughput +100 %',
-      'trial workers 24 -> 48: throughput +0 %',
+      'change workers 8 -> 16: throughput +100 %',
+      'change workers 16 -> 32: throughput +100 %',
+      'trial workers 32 -> 60: throughput +0 %',
     ]);
-    expect(gate.current).toBe(24);
+    expect(gate.current).toBe(32);
   });
 
   test('goes down where fewer do as much', () => {
     const { gate, events, run } = bench();
     run(100, cores(4));
     expect(events.slice(0, 3)).toEqual([
-      'trial workers 8 -> 12: throughput +0 %',
+      'trial workers 8 -> 16: throughput +0 %',
       'change workers 8 -> 4: throughput +0 %',
       'trial workers 4 -> 2: throughput -50 %',
     ]);
@@ -108,7 +109,7 @@ describe('the number in flight', () => {
     while (gate.current === 8) run(1, cores(60));
     run(30, cores(60), { saturated: false });
     expect(gate.current).toBe(8);
-    expect(events).toEqual(['trial workers 8 -> 12: the source is the slow part']);
+    expect(events).toEqual(['trial workers 8 -> 16: the source is the slow part']);
   });
 
   test('follows when the target can do more, and when it can do less', () => {
@@ -201,7 +202,7 @@ describe('the size of a batch', () => {
   test('grows while that makes a row cheaper, within the bytes that may be in flight', () => {
     const { gate, events, run } = bench(sized);
     run(300, costly);
-    expect(events[0]).toBe(`change batch ${256 * kibibyte} -> ${384 * kibibyte}: throughput +29 %`);
+    expect(events[0]).toBe(`change batch ${256 * kibibyte} -> ${512 * kibibyte}: throughput +50 %`);
     expect(gate.batchBytes).toBeGreaterThan(1024 * kibibyte);
     expect(gate.batchBytes * 4).toBeLessThanOrEqual(batch.inFlight);
   });
@@ -244,6 +245,7 @@ test('whatever it is told, it keeps within its bounds', () => {
   const told = fc.record({
     after: fc.integer({ min: 0, max: 500 }),
     time: fc.integer({ min: 0, max: 5_000 }),
+    oldest: fc.integer({ min: 0, max: 5_000 }),
     rows: fc.integer({ min: 0, max: 50_000 }),
     inFlight: fc.integer({ min: 1, max: 60 }),
     outcome: fc.constantFrom('written', 'throttled', 'failed'),
@@ -254,9 +256,10 @@ test('whatever it is told, it keeps within its bounds', () => {
     fc.property(fc.array(told, { maxLength: 400 }), fc.integer({ min: 1, max: 60 }), (samples, start) => {
       const gate = new AdaptiveGate({ ...options, knobs: ['workers', 'batch'], workers: { start, most: 40 } });
       let now = 0;
-      for (const { after, time, ...sample } of samples) {
+      for (const { after, time, oldest, ...sample } of samples) {
         now += after;
-        gate.onSample({ ...sample, startedAt: now - time, endedAt: now, bytes: sample.rows });
+        const startedAt = now - time;
+        gate.onSample({ ...sample, startedAt, endedAt: now, oldestInFlight: now - oldest, bytes: sample.rows });
         expect(Number.isInteger(gate.current)).toBe(true);
         expect(gate.current).toBeGreaterThanOrEqual(1);
         expect(gate.current).toBeLessThanOrEqual(40);

@@ -52,7 +52,7 @@ export class AdaptiveGate implements Gate {
   readonly #options: AdaptiveOptions;
   readonly #knobs: readonly Knob[];
   readonly #schedule: Schedule;
-  readonly #gauge: Gauge;
+  readonly #gauge = new Gauge();
   #workers: number;
   /** Bytes of all batches in flight together: the more there are, the smaller each is. */
   #bytes: number;
@@ -75,9 +75,8 @@ export class AdaptiveGate implements Gate {
     const { workers, batch, knobs = ['workers', 'batch'] } = options;
     this.#options = options;
     this.#knobs = knobs;
-    this.#schedule = new Schedule(knobs, tuning.firstStride);
+    this.#schedule = new Schedule(knobs);
     this.#workers = Math.max(1, Math.min(workers.start, workers.most));
-    this.#gauge = new Gauge(this.#workers);
     this.#bytes = batch.start * this.#workers;
   }
 
@@ -270,7 +269,7 @@ export class AdaptiveGate implements Gate {
     } else if (usual !== undefined && reading.rate < usual.rate) {
       // Too many for what is left, or too few for a longer line? Fewer hurt less where that is wrong.
       this.#schedule.plan(Schedule.move('workers', false), now, tuning.longStride);
-      this.#schedule.plan(Schedule.move('workers', true), now + 1, tuning.firstStride);
+      this.#schedule.plan(Schedule.move('workers', true), now + 1, tuning.longStride);
       this.#usual = reading;
       this.#try(reading, now);
     }
@@ -278,7 +277,7 @@ export class AdaptiveGate implements Gate {
 
   /** Things have changed: what was found before is worth nothing. */
   #again(): void {
-    this.#schedule.clear(tuning.firstStride);
+    this.#schedule.clear();
     this.#surprises = 0;
     this.#climbing = true;
     this.#usual = undefined;

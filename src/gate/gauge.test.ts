@@ -7,6 +7,7 @@ const size: WindowSize = { batches: 4, time: 100, sure: () => true, patience: Nu
 const sample = (startedAt: number, endedAt: number, inFlight = 2, rows = 100): Sample => ({
   startedAt,
   endedAt,
+  oldestInFlight: endedAt,
   inFlight,
   rows,
   bytes: rows * 10,
@@ -17,7 +18,7 @@ const sample = (startedAt: number, endedAt: number, inFlight = 2, rows = 100): S
 
 /** A gauge that has seen connections for two. */
 function warm(): Gauge {
-  const gauge = new Gauge(0);
+  const gauge = new Gauge();
   gauge.add(sample(-10, 0), size);
   gauge.restart(0, 0);
   return gauge;
@@ -44,18 +45,19 @@ test('the error is the standard error of the mean time, as a share of it', () =>
   expect(readings.at(-1)?.error).toBeCloseTo(Math.sqrt(800) / (4 * 50), 10);
 });
 
-test('what was started so late that a slower one could still be under way does not count yet', () => {
+test('what was started later than one that is still under way does not count yet', () => {
   const gauge = warm();
   for (const [start, end] of [
     [0, 10],
-    [0, 60],
-    [30, 90],
-    [50, 100],
+    [10, 40],
+    [40, 90],
+    [90, 110],
   ] as const) {
-    expect(gauge.add(sample(start, end), size)).toBeUndefined();
+    expect(gauge.add({ ...sample(start, end), oldestInFlight: 5 }, size)).toBeUndefined();
   }
-  // The slowest took 60 ms: of those started before 50 none is under way any more.
-  expect(gauge.add(sample(60, 110), size)).toMatchObject({ rate: expect.closeTo((2 * 400) / 180, 10) });
+  // Of those started before 100 none is under way any more.
+  const reading = gauge.add({ ...sample(5, 120), oldestInFlight: 100 }, size);
+  expect(reading).toMatchObject({ rate: expect.closeTo((2 * 500) / 225, 10) });
 });
 
 test('a batch that waited for its connection does not count', () => {

@@ -39,13 +39,13 @@ interface Seen {
  * times the rows of a batch, over the time one takes. To count what lands within a window would be a batch's worth off at each
  * end, and there may be no more than a few in it.
  *
- * Only batches that were started at the present setting count, and none that had to wait for a connection to be made. Nor do
- * those that were started so late that a slower one, started with them, might still be under way: of batches that race each
- * other the fast ones end first, and to take the first that end would tell of a target faster than it is.
+ * Only batches that were started at the present setting count, and none that had to wait for a connection to be made. Nor does
+ * one that was started later than another that is still under way: of batches that race each other the fast ones end first, and
+ * to take the first that end would tell of a target faster than it is.
  */
 export class Gauge {
   /** Batches that are to end before one counts. */
-  #settling: number;
+  #settling = 0;
   #since = Number.NEGATIVE_INFINITY;
   #openedAt: number | undefined;
   /** Permits that have been out at once: so many connections are made. */
@@ -53,10 +53,6 @@ export class Gauge {
   #seen: Seen[] = [];
   /** The longest time of those seen. */
   #longest = 0;
-
-  constructor(settling: number) {
-    this.#settling = settling;
-  }
 
   /** From now on another setting holds. What ends before `settling` batches have ended was still under way with others. */
   restart(now: number, settling: number): void {
@@ -66,7 +62,10 @@ export class Gauge {
   }
 
   /** What was seen, once a window is full; the next one begins. */
-  add({ startedAt, endedAt, inFlight, rows, saturated }: Sample, size: WindowSize): Reading | undefined {
+  add(
+    { startedAt, endedAt, oldestInFlight, inFlight, rows, saturated }: Sample,
+    size: WindowSize,
+  ): Reading | undefined {
     this.#openedAt ??= startedAt;
     const cold = inFlight > this.#warm;
     if (cold) this.#warm = inFlight;
@@ -83,7 +82,7 @@ export class Gauge {
     const { length } = this.#seen;
     if (length >= 2 && elapsed >= size.patience) return this.#end(this.#seen, endedAt);
     if (length < size.batches / 2) return undefined;
-    const counting = this.#seen.filter((batch) => batch.startedAt <= endedAt - this.#longest);
+    const counting = this.#seen.filter((batch) => batch.startedAt < oldestInFlight);
     if (counting.length < size.batches / 2) return undefined;
     if (counting.length >= 4 && size.alarming?.(rateOf(counting), errorOf(counting)))
       return this.#end(counting, endedAt);

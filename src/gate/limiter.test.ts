@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { fixed } from '../../test/gate/fixed.js';
 import type { Limit, Sample } from '../contract/index.js';
-import { Limiter } from './limiter.js';
+import { Limiter, type Permit } from './limiter.js';
 
 const never = new AbortController().signal;
 const seen = { rows: 1, bytes: 1, outcome: 'written' } as const;
@@ -68,8 +68,48 @@ describe('Limiter', () => {
     (await second).release({ rows: 5, bytes: 400, outcome: 'failed' });
     const common = { inFlight: 1, retried: false };
     expect(samples).toEqual([
-      { ...common, startedAt: 100, endedAt: 150, rows: 10, bytes: 800, outcome: 'written', saturated: true },
-      { ...common, startedAt: 150, endedAt: 170, rows: 5, bytes: 400, outcome: 'failed', saturated: false },
+      {
+        ...common,
+        startedAt: 100,
+        endedAt: 150,
+        oldestInFlight: 150,
+        rows: 10,
+        bytes: 800,
+        outcome: 'written',
+        saturated: true,
+      },
+      {
+        ...common,
+        startedAt: 150,
+        endedAt: 170,
+        oldestInFlight: 170,
+        rows: 5,
+        bytes: 400,
+        outcome: 'failed',
+        saturated: false,
+      },
+    ]);
+  });
+
+  test('tells the limit when the oldest still in flight was started, of those that were not set back', async () => {
+    const { samples, limiter, clock } = observed(4);
+    const permits: Permit[] = [];
+    for (const now of [100, 110, 120, 130]) {
+      clock.now = now;
+      permits.push(await limiter.acquire(never));
+    }
+    const [first, second, third, fourth] = permits;
+    clock.now = 140;
+    third?.release(seen);
+    first?.setBack();
+    fourth?.release(seen);
+    second?.release(seen);
+    first?.release(seen);
+    expect(samples).toMatchObject([
+      { startedAt: 120, oldestInFlight: 100 },
+      { startedAt: 130, oldestInFlight: 110 },
+      { startedAt: 110, oldestInFlight: 140 },
+      { startedAt: 100, oldestInFlight: 140, retried: true },
     ]);
   });
 
@@ -100,13 +140,22 @@ describe('Limiter', () => {
       {
         ...common,
         endedAt: 110,
+        oldestInFlight: 110,
         rows: 0,
         bytes: 0,
         outcome: 'throttled',
         reason: '53300 too_many_connections',
         retried: false,
       },
-      { ...common, endedAt: 130, rows: 10, bytes: 800, outcome: 'written', retried: true },
+      {
+        ...common,
+        endedAt: 130,
+        oldestInFlight: 130,
+        rows: 10,
+        bytes: 800,
+        outcome: 'written',
+        retried: true,
+      },
     ]);
   });
 

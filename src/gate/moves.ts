@@ -26,17 +26,14 @@ const moves: readonly Move[] = [more, fewer, larger, smaller];
 export class Schedule {
   readonly #knobs: readonly Knob[];
   readonly #plans = new Map<Move, Plan>();
-  #usualStride: number;
 
-  constructor(knobs: readonly Knob[], stride: number) {
+  constructor(knobs: readonly Knob[]) {
     this.#knobs = knobs;
-    this.#usualStride = stride;
   }
 
-  /** All moves are due, with this stride. */
-  clear(stride: number): void {
+  /** All moves are due. */
+  clear(): void {
     this.#plans.clear();
-    this.#usualStride = stride;
   }
 
   plan(move: Move, due: number, stride: number): void {
@@ -44,8 +41,7 @@ export class Schedule {
   }
 
   of(move: Move): Plan {
-    const stride = move === fewer ? tuning.fewerStride : this.#usualStride;
-    return this.#plans.get(move) ?? { due: Number.NEGATIVE_INFINITY, stride };
+    return this.#plans.get(move) ?? { due: Number.NEGATIVE_INFINITY, stride: tuning.longStride };
   }
 
   /**

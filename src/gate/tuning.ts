@@ -22,9 +22,7 @@ export const tuning = {
   loss: 0.02,
   /** Standard errors that what more gains must stand out by; and the share by which fewer, in the climb, are believed not to cost. */
   doubt: { climb: 1.5, steady: 2.5, fewer: 0.05 },
-  /** Factors: the first trial's (of fewer in flight the other), one after a trial that paid fully, and the usual one. */
-  firstStride: 1.5,
-  fewerStride: 2,
+  /** Factors: the first trial's and one after a trial that paid fully, and the usual one. */
   longStride: 2,
   stride: 1.4,
   /**

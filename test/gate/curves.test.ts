@@ -9,7 +9,9 @@ const counts = [1, 2, 4, 8, 16, 32, 60];
 /** Milliseconds from the start, and from a change, in which the gate is still looking. */
 const climb = 4_000;
 /** The default of a machine with two cores. */
-const usualStart = 8;
+const usualStart = 4;
+/** The workers that a load was given before their number was found. */
+const fixedDefault = 8;
 const traits = {
   maxBatchBytes: 4 * 1024 * 1024,
   maxBatchRows: 50_000,
@@ -53,23 +55,32 @@ class Sweep {
   }
 }
 
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
+}
+
 const both = [
-  ...curves.map((curve) => ({ ...curve, gate: adaptingBatches })),
+  // Where batches adapt too a run is a throw of dice: what holds is the median of three.
+  ...curves.map((curve) => ({ ...curve, gate: adaptingBatches, seeds: [1, 2, 3] })),
   ...curves.map((curve) => ({
     ...curve,
     name: `${curve.name}, batches of 2,500 rows`,
     gate: fixedBatches,
+    seeds: [1],
     missed: undefined,
   })),
 ];
 
-describe.each(both)('$name', ({ gate, missed, ...curve }) => {
+describe.each(both)('$name', ({ gate, seeds, missed, ...curve }) => {
   const { duration, changesAt } = curve;
   const sweep = new Sweep(curve, gate);
-  const trace = simulate(curve, () => gate(undefined));
+  const runs = (start?: number) => seeds.map((seed) => simulate(curve, () => gate(undefined, start), seed));
+  const usual = runs();
+  const share = (traces: readonly Trace[], from: number, to: number) =>
+    median(traces.map((trace) => sweep.share(trace, from, to)));
 
   test('adaptive does nine tenths of the best fixed count, its climb included', () => {
-    expect(sweep.share(trace, 0, duration)).toBeGreaterThanOrEqual(missed?.share ?? 0.9);
+    expect(share(usual, 0, duration)).toBeGreaterThanOrEqual(missed?.share ?? 0.9);
   });
 
   test('once it has climbed, a row takes at most twice as long as with the best fixed count, 99 of 100 times', () => {
@@ -82,24 +93,25 @@ describe.each(both)('$name', ({ gate, missed, ...curve }) => {
           ];
     for (const [from = 0, to = 0] of stretches) {
       const most = missed?.p99 ?? 2;
-      expect(trace.p99(from + climb, to)).toBeLessThanOrEqual(most * sweep.best(from, to).p99(from + climb, to));
+      expect(median(usual.map((trace) => trace.p99(from + climb, to)))).toBeLessThanOrEqual(
+        most * sweep.best(from, to).p99(from + climb, to),
+      );
     }
   });
 
   if (changesAt !== undefined) {
     test('it does eight tenths in the ten seconds after the change', () => {
-      expect(sweep.share(trace, changesAt, changesAt + 10_000)).toBeGreaterThanOrEqual(0.8);
+      expect(share(usual, changesAt, changesAt + 10_000)).toBeGreaterThanOrEqual(0.8);
     });
   }
 
   test.each([1, 60])('from a start at %i it does eight tenths of the best', (start) => {
-    const other = simulate(curve, () => gate(undefined, start));
-    expect(sweep.share(other, 0, duration)).toBeGreaterThanOrEqual(0.8);
+    expect(share(runs(start), 0, duration)).toBeGreaterThanOrEqual((start === 1 ? missed?.fromOne : undefined) ?? 0.8);
   });
 
   test('10,000 rows take no longer than with the fixed default', () => {
     const short = { ...curve, rows: 10_000 };
-    const { endedAt } = simulate(short, () => gate(usualStart));
+    const { endedAt } = simulate(short, () => gate(fixedDefault));
     expect(endedAt / simulate(short, () => gate(undefined)).endedAt).toBeGreaterThanOrEqual(0.95);
   });
 });

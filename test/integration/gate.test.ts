@@ -26,7 +26,7 @@ const records = (rows: number) =>
   Array.from({ length: rows }, (_, i) => ({ id: i, name: `number ${i} ${'x'.repeat(900)}` }));
 
 describe('a load without a number of workers', () => {
-  test('begins with cores x 4, and a short one leaves it at that', async () => {
+  test('begins with cores x 2, and a short one leaves it at that', async () => {
     const report = await load({ source: iterable(records(2_000)), sink: postgres({ url: db.url, table: 't' }) });
     const { start, least, most } = report.gate.workers;
     expect([least, most]).toEqual([start, start]);
