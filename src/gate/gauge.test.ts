@@ -60,6 +60,13 @@ test('what was started later than one that is still under way does not count yet
   expect(reading).toMatchObject({ rate: expect.closeTo((2 * 500) / 225, 10) });
 });
 
+test('the first batches do not count, in whatever order they end, for each of them made a connection', () => {
+  const gauge = new Gauge();
+  for (const inFlight of [4, 1, 3, 2]) gauge.add(sample(0, 20, inFlight), size);
+  const readings = [0, 1, 2, 3].map(() => gauge.add(sample(20, 120, 4), size));
+  expect(readings).toMatchObject([undefined, undefined, undefined, { median: 100 }]);
+});
+
 test('a batch that waited for its connection does not count', () => {
   const gauge = warm();
   gauge.add(sample(0, 90, 3), size);

@@ -44,8 +44,8 @@ interface Seen {
  * to take the first that end would tell of a target faster than it is.
  */
 export class Gauge {
-  /** Batches that are to end before one counts. */
-  #settling = 0;
+  /** Batches that are to end before one counts. At the start one: what was begun before it ended made its own connection. */
+  #settling = 1;
   #since = Number.NEGATIVE_INFINITY;
   #openedAt: number | undefined;
   /** Permits that have been out at once: so many connections are made. */
