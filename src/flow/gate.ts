@@ -13,8 +13,8 @@ const usualInFlight = 8 * mebibyte;
 const climbInFlight = 4 * mebibyte;
 const mostInFlight = 16 * mebibyte;
 
-/** Batches in flight that a load begins with: few and small ones, so that the gate soon knows enough to turn to more or fewer. */
-const usualStart = availableParallelism() * 2;
+/** Batches in flight for each core that a load begins with: few and small ones, so that the gate soon knows where to turn to. */
+const startPerCore = 2;
 
 /** Of a batch of decoded records, which take several times the memory of the text they were made of. */
 const leastDecoded = 2 * mebibyte;
@@ -32,7 +32,7 @@ export interface Workers {
 export function workersFor({ workers, maxWorkers }: Settings, free = Number.POSITIVE_INFINITY): Workers {
   const bound = Math.max(1, free);
   const most = Math.min(bound, workers ?? maxWorkers ?? mostInFlight / leastBatch);
-  return { start: Math.min(most, workers ?? usualStart), most };
+  return { start: Math.min(most, workers ?? availableParallelism() * startPerCore), most };
 }
 
 /** What the gate of a load is to find, and within which bounds. */

@@ -16,9 +16,8 @@ export class Limiter {
   readonly #limit: Limit;
   readonly #now: () => number;
   readonly #waiting: (() => void)[] = [];
-  /** When each batch in flight that was not set back was started, by its number: the oldest first. */
-  readonly #started = new Map<number, number>();
-  #granted = 0;
+  /** The batches in flight that were not set back, the oldest first. */
+  readonly #underWay = new Set<{ readonly startedAt: number }>();
   #inFlight = 0;
   #crowded = 0;
   #crowdedSince = 0;
@@ -89,20 +88,20 @@ export class Limiter {
     this.#inFlight += 1;
     const inFlight = this.#inFlight;
     const startedAt = this.#now();
-    const number = this.#granted++;
-    this.#started.set(number, startedAt);
+    const batch = { startedAt };
+    this.#underWay.add(batch);
     const crowded = this.#crowdedFor(startedAt);
     let retried = false;
     let released = false;
     const tell = (seen: Pick<Sample, 'rows' | 'bytes' | 'outcome' | 'reason'>) => {
       const endedAt = this.#now();
       const saturated = this.#crowdedFor(endedAt) - crowded >= (endedAt - startedAt) / 2;
-      const oldestInFlight = this.#started.values().next().value ?? endedAt;
+      const oldestInFlight = this.#underWay.values().next().value?.startedAt ?? endedAt;
       this.#limit.onSample({ startedAt, endedAt, oldestInFlight, inFlight, saturated, retried, ...seen });
     };
     return {
       setBack: (throttled) => {
-        this.#started.delete(number);
+        this.#underWay.delete(batch);
         if (throttled !== undefined) tell({ rows: 0, bytes: 0, outcome: 'throttled', reason: throttled });
         retried = true;
       },
@@ -110,7 +109,7 @@ export class Limiter {
         if (released) return;
         released = true;
         this.#inFlight -= 1;
-        this.#started.delete(number);
+        this.#underWay.delete(batch);
         tell({ rows, bytes, outcome });
         // As many as the limit allows now: it may have risen by more than one, or fallen.
         while (this.#inFlight < this.#limit.current && this.#waiting.length > 0) {

@@ -30,12 +30,14 @@ const commonVariables = `
   SLUICE_DEBUG  1: errors come with their stack
   NO_COLOR      1: no colours
 `;
-const loadVariables = `
-Environment:${postgresVariables}${awsVariables}${aerospikeVariables}${healthVariable}${logVariable}${commonVariables}`;
-const measureVariables = `
-Environment:${postgresVariables}${awsVariables}${commonVariables}`;
-const allVariables = `
-Environment:${postgresVariables}${databaseVariable}${awsVariables}${aerospikeVariables}${healthVariable}${logVariable}${commonVariables}`;
+const measureVariables = environment(postgresVariables, awsVariables);
+const runVariables = [awsVariables, aerospikeVariables, healthVariable, logVariable];
+const loadVariables = environment(postgresVariables, ...runVariables);
+const allVariables = environment(postgresVariables, databaseVariable, ...runVariables);
+
+function environment(...variables: readonly string[]): string {
+  return `\nEnvironment:${variables.join('')}${commonVariables}`;
+}
 
 export const mainHelp = `
 Examples:
