@@ -60,7 +60,7 @@ test('its image runs as another user than root, and says how it goes', () => {
   ]);
 });
 
-test('its steps, run on what the build is given, make a small command that starts as any user, and is healthy', async () => {
+test('its steps, run on what the build is given, make a small command that starts for every user, and is healthy', async () => {
   const [build, last] = stages();
   const context = join(root, 'build');
   const ignore = (await readFile('.dockerignore', 'utf8'))
