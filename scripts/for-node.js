@@ -1,8 +1,17 @@
 // @ts-check
+import { fileURLToPath } from 'node:url';
 
 const banner = `import { createRequire as __createRequire } from 'node:module';
 const require = __createRequire(import.meta.url);
 const __navigator = { userAgent: 'Node.js' };`;
+
+/** @type {import('esbuild').Plugin} */
+const agentAlone = {
+  name: 'agent-alone',
+  setup({ onResolve }) {
+    onResolve({ filter: /^undici$/ }, () => ({ path: fileURLToPath(new URL('undici-agent.js', import.meta.url)) }));
+  },
+};
 
 /** What esbuild is told of every bundle: several files of ES modules for Node.js. @satisfies {import('esbuild').BuildOptions} */
 export const forNode = {
@@ -16,5 +25,6 @@ export const forNode = {
   define: { navigator: '__navigator' },
   // CommonJS packages call `require` for what Node.js has built in.
   banner: { js: banner },
+  plugins: [agentAlone],
   logLevel: 'warning',
 };

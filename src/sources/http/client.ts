@@ -1,4 +1,4 @@
-import { Agent, request } from 'undici';
+import { Agent } from 'undici';
 import type { Log } from '../../contract/index.js';
 import { pause } from '../../pause.js';
 import { hider, isSecretName, publicAddress, secretsIn } from './address.js';
@@ -160,8 +160,9 @@ export class Client implements AsyncDisposable {
     const timer = setTimeout(() => deadline.abort(), this.#settings.timeout * 1000);
     let begun = false;
     try {
-      const response = await request(url, {
-        dispatcher: this.#agent,
+      const response = await this.#agent.request({
+        origin: url.origin,
+        path: url.pathname + url.search,
         method,
         headers,
         body: body ?? null,

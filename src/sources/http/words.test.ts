@@ -1,4 +1,5 @@
-import { gzipSync } from 'node:zlib';
+import { randomBytes } from 'node:crypto';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { unpack } from './encoding.js';
@@ -92,8 +93,28 @@ describe('decodeUtf8', () => {
 });
 
 describe('unpack', () => {
-  test('takes gzip, and what is not packed at all', async () => {
-    expect(String(await unpack(gzipSync('[1]'), 'gzip'))).toBe('[1]');
+  const codings = [
+    ['gzip', gzipSync],
+    ['deflate', deflateSync],
+    ['br', brotliCompressSync],
+  ] as const;
+  // Random bytes stay as long as they are: more than are unpacked at once.
+  const long = randomBytes(200_000);
+
+  test.each(codings)('takes %s, a short body and a long one', async (coding, pack) => {
+    expect(String(await unpack(pack('[1]'), coding))).toBe('[1]');
+    expect((await unpack(pack(long), coding)).equals(long)).toBe(true);
+  });
+
+  test.each(codings)('calls %s that was cut a truncated body, short or long', async (coding, pack) => {
+    for (const body of ['[1,2,3]', long]) {
+      const packed = pack(body);
+      const cut = packed.subarray(0, packed.length / 2);
+      await expect(unpack(cut, coding)).rejects.toMatchObject({ code: 'truncated-body' });
+    }
+  });
+
+  test('leaves alone what is not packed at all', async () => {
     expect(String(await unpack(Buffer.from('[1]'), undefined))).toBe('[1]');
   });
 
