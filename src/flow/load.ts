@@ -39,6 +39,8 @@ import { Verification, verifyFault } from './verify.js';
 /** Milliseconds that batches in flight are given to end once another has failed for good. */
 const grace = 5_000;
 const progressEvery = 100;
+/** Bytes read while the target is made ready for the first of them. */
+const aheadBytes = 2 * 1024 * 1024;
 
 /**
  * Moves all records of `source` into `sink`; both are disposed at the end, whatever happened.
@@ -144,7 +146,7 @@ class Run {
 
   async #plan(): Promise<DryRun> {
     const { source, sink, columns } = this.#options;
-    const { sampled, plan, unseen } = await this.#prepare();
+    const { sampled, plan, unseen } = await this.#prepare(0);
     const workers = this.#workers(plan.free);
     return {
       job: this.#context.job,
@@ -190,7 +192,7 @@ class Run {
     const { sink } = this.#options;
     const before = await this.#run.find();
     const readFrom = progressOf(before?.spans ?? []);
-    const prepared = await this.#prepare(before, readFrom);
+    const prepared = await this.#prepare(aheadBytes, before, readFrom);
     for (const note of prepared.plan.notes) this.#context.log.info({}, note);
     const { unseen } = prepared;
     if (unseen !== undefined) this.#tally.problem({ name: 'field-not-seen', message: unseen, incomplete: false });
@@ -243,7 +245,11 @@ class Run {
     }
   }
 
-  async #prepare(before?: Checkpoint, readFrom: ReadonlyMap<string, SplitProgress> = new Map()): Promise<Prepared> {
+  async #prepare(
+    ahead: number,
+    before?: Checkpoint,
+    readFrom: ReadonlyMap<string, SplitProgress> = new Map(),
+  ): Promise<Prepared> {
     const { source, sink, columns, ignoreExtra = false, force = false } = this.#options;
     await this.#findKey();
     const reading: ReadContext = {
@@ -268,7 +274,7 @@ class Run {
     this.#readAgain = () =>
       readSource(source, splits, new Map(), { ...reading, strict: false, problem() {} }, new Tally());
     const known = before?.columns ?? [];
-    return await prepare(this.#arrivals, splits, sink, columns, ignoreExtra, known, this.#context);
+    return await prepare(this.#arrivals, ahead, splits, sink, columns, ignoreExtra, known, this.#context);
   }
 
   /** The source is to judge its first records by the key already, and that may be the target's own. */

@@ -16,6 +16,7 @@ import {
   type Mapper,
   mapRow,
 } from './mapping.js';
+import { ReadAhead } from './read-ahead.js';
 
 /** Rows looked at before the first one is sent, and bytes of them: as soon as there are as many of either. */
 export const sampleRows = 1_000;
@@ -44,9 +45,13 @@ export function jobId(source: Source, sink: Sink): string {
     .slice(0, 16);
 }
 
-/** Reads a sample, and has the sink match it, and the columns of an earlier part of the run, with the target. Nothing is changed yet. */
+/**
+ * Reads a sample, and has the sink match it, and the columns of an earlier part of the run, with the target. Nothing is changed
+ * yet. Meanwhile reading goes on, by at most `ahead` bytes.
+ */
 export async function prepare(
   arrivals: AsyncGenerator<Arrival, void, void>,
+  ahead: number,
   splits: readonly Split[],
   sink: Sink,
   columns: Columns | undefined,
@@ -54,7 +59,7 @@ export async function prepare(
   before: readonly string[],
   context: Context,
 ): Promise<Prepared> {
-  const { sample, rest } = await takeSample(arrivals);
+  const { sample, rest } = await takeSample(arrivals, ahead);
   const rows = sample.flatMap((arrival) => sampledRows(arrival, columns));
   const layouts: Fields[] = splits.flatMap(({ fields }) => (fields === undefined ? [] : [{ fields }]));
   for (const { chunk } of sample) if (chunk.kind === 'csv') layouts.push(chunk.layout);
@@ -96,7 +101,8 @@ function unseenFields({ columns: names, sample }: Intake, columns: Columns | und
 
 async function takeSample(
   arrivals: AsyncGenerator<Arrival, void, void>,
-): Promise<{ sample: Arrival[]; rest: AsyncIterable<Arrival> }> {
+  ahead: number,
+): Promise<{ sample: readonly Arrival[]; rest: AsyncIterable<Arrival> }> {
   const sample: Arrival[] = [];
   let rows = 0;
   let bytes = 0;
@@ -125,23 +131,7 @@ async function takeSample(
     patience.abort();
   }
   pending.catch(() => {});
-  return { sample, rest: resume(sample.slice(), pending, arrivals) };
-}
-
-async function* resume(
-  sample: Arrival[],
-  pending: Promise<IteratorResult<Arrival, void>>,
-  arrivals: AsyncGenerator<Arrival, void, void>,
-): AsyncGenerator<Arrival, void, void> {
-  try {
-    for (let arrival = sample.shift(); arrival !== undefined; arrival = sample.shift()) yield arrival;
-    const next = await pending;
-    if (next.done) return;
-    yield next.value;
-    yield* arrivals;
-  } finally {
-    await arrivals.return();
-  }
+  return { sample, rest: new ReadAhead(arrivals, sample, pending, ahead) };
 }
 
 /** The names of columns can depend on the rows: of records without a mapping, and of what a function makes. */

@@ -130,6 +130,7 @@ interface Found {
   readonly intake: Intake;
   /** What makes the table, where it has to be made. */
   readonly creation: string | undefined;
+  readonly matched: Match;
 }
 
 class PostgresSink implements Sink {
@@ -201,7 +202,7 @@ class PostgresSink implements Sink {
         if (matched === undefined) throw await missingTable(client, this.#table, session);
         const { target } = matched;
         this.#key = target.key;
-        this.#found = { session, intake, creation };
+        this.#found = { session, intake, creation, matched };
         return {
           columns: target.columns.map((column) => column.name),
           others: matched.others.map((column) => column.name),
@@ -220,20 +221,20 @@ class PostgresSink implements Sink {
   async open(context: Context): Promise<void> {
     const found = this.#found;
     if (found === undefined) throw new SluiceError('not-planned', 'plan comes before open');
-    const { session, intake, creation } = found;
-    await this.#ask(context.signal, async (client) => {
-      if (creation !== undefined) await createMissing(client, creation);
+    const { creation, matched } = found;
+    const { target, others } = creation === undefined ? matched : await this.#create(creation, found, context);
+    this.#key = target.key;
+    this.#target = { ...target, columns: [...target.columns, ...others] };
+    this.#writer = createWriter({ pool: this.#pool, target: this.#target, ledger: this.#account });
+  }
+
+  async #create(creation: string, { session, intake }: Found, context: Context): Promise<Match> {
+    return await this.#ask(context.signal, async (client) => {
+      await createMissing(client, creation);
       // Matched again: what is there now counts, whoever made it.
       const matched = await this.#match(client, intake, session);
       if (matched === undefined) throw await missingTable(client, this.#table, session);
-      const target = { ...matched.target, columns: [...matched.target.columns, ...matched.others] };
-      this.#key = target.key;
-      this.#target = target;
-      this.#writer = createWriter({
-        pool: this.#pool,
-        target,
-        ledger: this.#account,
-      });
+      return matched;
     });
   }
 
