@@ -74,6 +74,15 @@ describe('the number in flight', () => {
     expect(gate.current).toBe(4);
   });
 
+  test('comes down to one only after a long rest, for nearly everywhere that costs a half', () => {
+    const bare = bench();
+    while (bare.gate.current > 2) bare.run(1, cores(1));
+    const reached = bare.now;
+    while (bare.gate.current > 1 && bare.now < reached + 60_000) bare.run(1, cores(1));
+    expect(bare.gate.current).toBe(1);
+    expect(bare.now - reached).toBeGreaterThan(8_000);
+  });
+
   test('comes back from a stride that went too far', () => {
     const { gate, run } = bench();
     // Each beyond 16 costs all of them a tenth.

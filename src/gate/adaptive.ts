@@ -221,11 +221,13 @@ export class AdaptiveGate implements Gate {
 
   /** After a trial that was kept: further the same way, and when to look back. */
   #planOnward({ move, from, to }: Trial, gained: number, now: number): void {
-    const { loss, longStride, stride, restMore, rest } = tuning;
+    const { loss, longStride, stride, restMore, rest, longestRest } = tuning;
     const paid = move.up ? gained >= 0.5 * (to / from - 1) : gained >= -loss / 2;
     // A long stride that gained little may have gone past the best.
     const past = move.up && !paid && to / from > stride * 1.1;
-    this.#schedule.plan(move, past ? now + restMore : now, paid ? longStride : stride);
+    // One in flight leaves the target idle until the next has come, nearly everywhere: that can wait.
+    const toOne = move.knob === 'workers' && !move.up && to === 2;
+    this.#schedule.plan(move, now + (toOne ? longestRest : past ? restMore : 0), paid ? longStride : stride);
     this.#schedule.plan(Schedule.opposite(move), now + (move.up ? (paid ? rest : 0) : restMore), stride);
   }
 
