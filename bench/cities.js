@@ -41,6 +41,7 @@ export function loadCities(api, database, table, style = 'page') {
     ...['load', api, database, '--table', table, '--create', '--mode', 'upsert', '--key', 'id'],
     ...['--pagination', style, '--page-param', style === 'page' ? '_page' : '_start'],
     ...['--size-param', '_limit', '--page-size', String(pageSize), '--parallel', String(parallel)],
+    ...['--total-header', 'X-Total-Count'],
     ...['--columns', 'id=cityId,name,country,population,lon=loc.coordinates[0],lat=loc.coordinates[1]'],
   ];
 }

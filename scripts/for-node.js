@@ -5,11 +5,12 @@ const banner = `import { createRequire as __createRequire } from 'node:module';
 const require = __createRequire(import.meta.url);
 const __navigator = { userAgent: 'Node.js' };`;
 
-/** @type {import('esbuild').Plugin} */
+/** Of our own sources: what else should ask for undici may need more of it. @type {import('esbuild').Plugin} */
 const agentAlone = {
   name: 'agent-alone',
   setup({ onResolve }) {
-    onResolve({ filter: /^undici$/ }, () => ({ path: fileURLToPath(new URL('undici-agent.js', import.meta.url)) }));
+    const path = fileURLToPath(new URL('undici-agent.js', import.meta.url));
+    onResolve({ filter: /^undici$/ }, ({ importer }) => (importer.includes('node_modules') ? undefined : { path }));
   },
 };
 

@@ -83,3 +83,21 @@ test('ends the source when nobody takes any more', async () => {
   expect(state.ended).toBe(true);
   expect(state.given).toBeLessThan(20);
 });
+
+test('an error that nobody comes for is no unhandled one', async () => {
+  const unhandled: unknown[] = [];
+  const note = (error: unknown) => unhandled.push(error);
+  process.on('unhandledRejection', note);
+  try {
+    for (const bytes of [0, 50]) {
+      const { state, pieces } = source([10], new Error('the source fails'));
+      new ReadAhead(pieces, [], pieces.next(), bytes);
+      for (let i = 0; i < 20; i++) await turn();
+      await pieces.return();
+      expect(state.ended).toBe(true);
+    }
+    expect(unhandled).toEqual([]);
+  } finally {
+    process.off('unhandledRejection', note);
+  }
+});

@@ -74,13 +74,24 @@ describe('the number in flight', () => {
     expect(gate.current).toBe(4);
   });
 
-  test('comes down to one only after a long rest, for nearly everywhere that costs a half', () => {
+  test('having come down to two, tries one only after a long rest, for nearly everywhere that costs throughput', () => {
     const bare = bench();
     while (bare.gate.current > 2) bare.run(1, cores(1));
     const reached = bare.now;
     while (bare.gate.current > 1 && bare.now < reached + 60_000) bare.run(1, cores(1));
     expect(bare.gate.current).toBe(1);
     expect(bare.now - reached).toBeGreaterThan(8_000);
+  });
+
+  test('comes down to one at once where fewer gained much', () => {
+    const bare = bench();
+    // Each beyond the first costs all of them a third.
+    const contended = (workers: number) => 20 * workers * (1 + 0.3 * (workers - 1));
+    while (bare.gate.current > 2) bare.run(1, contended);
+    const reached = bare.now;
+    while (bare.gate.current > 1 && bare.now < reached + 60_000) bare.run(1, contended);
+    expect(bare.gate.current).toBe(1);
+    expect(bare.now - reached).toBeLessThan(4_000);
   });
 
   test('comes back from a stride that went too far', () => {

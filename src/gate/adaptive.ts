@@ -225,8 +225,8 @@ export class AdaptiveGate implements Gate {
     const paid = move.up ? gained >= 0.5 * (to / from - 1) : gained >= -loss / 2;
     // A long stride that gained little may have gone past the best.
     const past = move.up && !paid && to / from > stride * 1.1;
-    // One in flight leaves the target idle until the next has come, nearly everywhere: that can wait.
-    const toOne = move.knob === 'workers' && !move.up && to === 2;
+    // One in flight leaves the target idle until the next has come, nearly everywhere: that can wait, unless fewer gained much.
+    const toOne = move.knob === 'workers' && !move.up && to === 2 && gained < tuning.shift;
     this.#schedule.plan(move, now + (toOne ? longestRest : past ? restMore : 0), paid ? longStride : stride);
     this.#schedule.plan(Schedule.opposite(move), now + (move.up ? (paid ? rest : 0) : restMore), stride);
   }

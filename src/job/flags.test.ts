@@ -72,6 +72,7 @@ describe('jobFromFlags', () => {
       pageParam: '_page',
       sizeParam: '_limit',
       pageSize: '100',
+      totalHeader: 'X-Total-Count',
       parallel: '8',
       httpHeader: ['Accept: application/json', 'X-Token:  a:b '],
     });
@@ -80,11 +81,38 @@ describe('jobFromFlags', () => {
       options: {
         url: 'https://api.example/cities?x=1',
         items: 'data.items',
-        pagination: { style: 'page', param: '_page', size: { param: '_limit', value: 100 } },
+        pagination: {
+          style: 'page',
+          param: '_page',
+          size: { param: '_limit', value: 100 },
+          total: { header: 'X-Total-Count' },
+        },
         parallel: 8,
         headers: { Accept: 'application/json', 'X-Token': 'a:b ' },
       },
     });
+  });
+
+  test('an API that tells its total in the body', async () => {
+    const job = await jobFromFlags('https://api.example/cities', sink, {
+      table: 't',
+      pagination: 'offset',
+      totalPath: 'meta.total',
+    });
+    expect(job.source.options).toMatchObject({ pagination: { style: 'offset', total: { path: 'meta.total' } } });
+  });
+
+  test('a total is told once, and of pages', async () => {
+    const pages = { table: 't', pagination: 'page' };
+    const one = 'https://api.example/cities';
+    const address = 'postgres://u@h/d';
+    const twice = { ...pages, totalHeader: 'X-Total-Count', totalPath: 'meta.total' };
+    expect(await complaint(one, address, twice)).toEqual([
+      '--total-path: says what --total-header says: give one of the two',
+    ]);
+    expect(await complaint(one, address, { ...pages, pagination: 'none', totalHeader: 'X-Total-Count' })).toEqual([
+      '--total-header: "total" has no meaning here; known here: style',
+    ]);
   });
 
   test('says everything that is wrong at once, each by its flag', async () => {

@@ -46,6 +46,8 @@ export interface LoadFlags extends RunFlags {
   readonly pagePath?: string;
   readonly sizeParam?: string;
   readonly pageSize?: string;
+  readonly totalHeader?: string;
+  readonly totalPath?: string;
   readonly parallel?: string;
   readonly httpHeader?: readonly string[];
 }
@@ -90,6 +92,8 @@ const sourceFlags: Destinations<Omit<LoadFlags, keyof RunFlags | 'columns' | 'ig
   pagePath: { flag: '--page-path', path: ['source', 'http', 'pagination', 'path'] },
   sizeParam: { flag: '--size-param', path: ['source', 'http', 'pagination', 'size', 'param'] },
   pageSize: { flag: '--page-size', path: ['source', 'http', 'pagination', 'size', 'value'], read: count },
+  totalHeader: { flag: '--total-header', path: ['source', 'http', 'pagination', 'total', 'header'] },
+  totalPath: { flag: '--total-path', path: ['source', 'http', 'pagination', 'total', 'path'] },
   parallel: { flag: '--parallel', path: ['source', 'http', 'parallel'], read: count },
   httpHeader: { flag: '--header', path: ['source', 'http', 'headers'], read: parseHeaders },
 };
@@ -152,6 +156,10 @@ export async function jobFromFlags(source: string, sink: string, flags: LoadFlag
     if (problem !== undefined) problems.push({ path, about: 'value', message: problem });
     if (!misplaced) put(root, path, value);
   }
+  if (flags.totalHeader !== undefined && flags.totalPath !== undefined) {
+    const { path } = sourceFlags.totalPath;
+    problems.push({ path, about: 'value', message: 'says what --total-header says: give one of the two' });
+  }
   const other: SinkName = kind === 'postgres' ? 'aerospike' : 'postgres';
   const foreign = Object.entries(sinkFlags[other]).filter(([name]) => !Object.hasOwn(sinkFlags[kind], name));
   for (const { path } of settingsOf(Object.fromEntries(foreign), flags)) {
@@ -166,7 +174,12 @@ export async function jobFromFlags(source: string, sink: string, flags: LoadFlag
     title: 'the command line',
     problems,
     locate({ path }) {
-      const order = places.findIndex((place) => within(path, place.path));
+      // What is wrong may be a part of the job that several flags make.
+      const at = places.findIndex((place) => within(path, place.path));
+      const order =
+        at < 0
+          ? places.findIndex((place) => given.some(({ flag }) => flag === place.flag) && within(place.path, path))
+          : at;
       return { order, place: places[order]?.flag ?? path.join('.') };
     },
     fromEnvironment: () => false,

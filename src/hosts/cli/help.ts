@@ -64,6 +64,7 @@ Examples:
   An API, eight pages at once:
     sluice load http://127.0.0.1:8000/cities $DATABASE_URL --table cities --mode upsert --key id \\
       --pagination page --page-param _page --size-param _limit --page-size 100 --parallel 8 \\
+      --total-header X-Total-Count \\
       --columns 'id=cityId,name,lon=loc.coordinates[0],lat=loc.coordinates[1]'
 
   Keyed sets into Aerospike, the keys integers and the bin a list:

@@ -74,6 +74,8 @@ export function makeProgram(terminal: Terminal, done: (code: number) => void): C
     .option('--page-path <path>', 'cursor, next: where a response holds the next cursor or URL')
     .option('--size-param <name>', 'parameter that takes the page size')
     .option('--page-size <n>', 'records a page to ask for')
+    .option('--total-header <name>', 'response header that tells how many records there are, such as X-Total-Count')
+    .option('--total-path <path>', 'where a response tells how many records there are, such as meta.total')
     .option('--parallel <n>', 'requests in flight at most, where the style allows it (default: 4)')
     .option("--header <'Name: value'>", 'request header; may be given many times', another);
   withRunOptions(load)

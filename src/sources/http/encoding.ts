@@ -17,20 +17,22 @@ interface Unpacker {
   readonly atOnce: (bytes: InputType) => Buffer;
 }
 
-const unzip: Unpacker = { aside: promisify(gunzip), atOnce: (bytes) => gunzipSync(bytes) };
-
-const unpackers: ReadonlyMap<string, Unpacker> = new Map([
-  ['gzip', unzip],
-  ['x-gzip', unzip],
-  ['deflate', { aside: promisify(inflate), atOnce: (bytes) => inflateSync(bytes) }],
-  ['br', { aside: promisify(brotliDecompress), atOnce: (bytes) => brotliDecompressSync(bytes) }],
-]);
-
 /**
  * Bytes up to which a body is unpacked at once: to hand it to a thread and back takes longer than the work. A page of 20 kB
  * takes 0.1 ms so, and 0.25 ms by a thread; what is parsed next takes more than either.
  */
 const atOnceUpTo = 64 * 1024;
+/** A short body that would become longer than this is a thread's work after all. */
+const bounded = { maxOutputLength: 4 * 1024 * 1024 };
+
+const unzip: Unpacker = { aside: promisify(gunzip), atOnce: (bytes) => gunzipSync(bytes, bounded) };
+
+const unpackers: ReadonlyMap<string, Unpacker> = new Map([
+  ['gzip', unzip],
+  ['x-gzip', unzip],
+  ['deflate', { aside: promisify(inflate), atOnce: (bytes) => inflateSync(bytes, bounded) }],
+  ['br', { aside: promisify(brotliDecompress), atOnce: (bytes) => brotliDecompressSync(bytes, bounded) }],
+]);
 
 /** A body without its content coding. */
 export async function unpack(bytes: Buffer, coding: string | string[] | undefined): Promise<Buffer> {
@@ -42,11 +44,21 @@ export async function unpack(bytes: Buffer, coding: string | string[] | undefine
       remedy: 'set the header accept-encoding: gzip',
     });
   try {
-    return bytes.length <= atOnceUpTo ? unpacker.atOnce(bytes) : await unpacker.aside(bytes);
+    return (bytes.length <= atOnceUpTo ? atOnce(unpacker, bytes) : undefined) ?? (await unpacker.aside(bytes));
   } catch (error) {
     throw new UnreadableBody('truncated-body', `gave ${name} data that can not be unpacked`, {
       remedy: cutRemedy,
       cause: error,
     });
+  }
+}
+
+/** Undefined where it would become too long. */
+function atOnce(unpacker: Unpacker, bytes: Buffer): Buffer | undefined {
+  try {
+    return unpacker.atOnce(bytes);
+  } catch (error) {
+    if (Object(error).code === 'ERR_BUFFER_TOO_LARGE') return undefined;
+    throw error;
   }
 }

@@ -106,6 +106,11 @@ describe('unpack', () => {
     expect((await unpack(pack(long), coding)).equals(long)).toBe(true);
   });
 
+  test.each(codings)('takes %s of a short body that becomes a long one', async (coding, pack) => {
+    const zeros = Buffer.alloc(8 * 1024 * 1024);
+    expect((await unpack(pack(zeros), coding)).equals(zeros)).toBe(true);
+  });
+
   test.each(codings)('calls %s that was cut a truncated body, short or long', async (coding, pack) => {
     for (const body of ['[1,2,3]', long]) {
       const packed = pack(body);
