@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -41,9 +42,12 @@ describe('a load without a number of workers', () => {
       const url = new URL(db.url);
       url.username = role;
       url.password = 'secret';
+      const begun = new EventEmitter();
+      const asked = once(begun, 'begun');
       async function* narrowing() {
         yield* records(2_000);
-        // By now it was asked how many are free.
+        // Reading goes on while the server is asked how many are free.
+        await asked;
         await client.query(`ALTER ROLE ${role} CONNECTION LIMIT 3`);
         for (let id = 2_000; id < 40_000; id++) yield { id, name: `number ${id} ${'x'.repeat(900)}` };
       }
@@ -54,6 +58,7 @@ describe('a load without a number of workers', () => {
         sink,
         batchRows: 500,
         runDir: folder,
+        onBegin: () => begun.emit('begun'),
         onProgress: (snapshot) => shown.push(snapshot),
       });
       expect(report).toMatchObject({ status: 'complete', read: 40_000, written: 40_000 });
