@@ -130,7 +130,6 @@ async function takeSample(
     late?.catch(() => {});
     patience.abort();
   }
-  pending.catch(() => {});
   return { sample, rest: new ReadAhead(arrivals, sample, pending, ahead) };
 }
 

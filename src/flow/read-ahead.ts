@@ -29,9 +29,9 @@ export class ReadAhead<T extends { readonly bytes: number }> implements AsyncIte
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, void> {
     this.#taken = true;
     try {
-      for (let one = this.#held.shift(); one !== undefined; one = this.#held.shift()) yield one;
+      yield* this.#give();
       await this.#filled;
-      for (let one = this.#held.shift(); one !== undefined; one = this.#held.shift()) yield one;
+      yield* this.#give();
       const next = await this.#pending;
       if (next.done) return;
       yield next.value;
@@ -39,6 +39,10 @@ export class ReadAhead<T extends { readonly bytes: number }> implements AsyncIte
     } finally {
       await this.#source.return();
     }
+  }
+
+  *#give(): Generator<T, void, void> {
+    for (let one = this.#held.shift(); one !== undefined; one = this.#held.shift()) yield one;
   }
 
   async #fill(bytes: number): Promise<void> {

@@ -45,6 +45,16 @@ function bench(changed: Partial<AdaptiveOptions> = {}) {
 /** A target with so many cores, of which a batch keeps one busy for 20 ms. */
 const cores = (count: number) => (workers: number) => 20 * Math.max(1, workers / count);
 
+/** Milliseconds from when two are in flight to when one is. */
+function fromTwoToOne(time: (workers: number) => number): number {
+  const target = bench();
+  while (target.gate.current > 2) target.run(1, time);
+  const reached = target.now;
+  while (target.gate.current > 1 && target.now < reached + 60_000) target.run(1, time);
+  expect(target.gate.current).toBe(1);
+  return target.now - reached;
+}
+
 describe('the number in flight', () => {
   test('is left alone until there is a reading', () => {
     const { gate, run } = bench();
@@ -75,23 +85,12 @@ describe('the number in flight', () => {
   });
 
   test('having come down to two, tries one only after a long rest, for nearly everywhere that costs throughput', () => {
-    const bare = bench();
-    while (bare.gate.current > 2) bare.run(1, cores(1));
-    const reached = bare.now;
-    while (bare.gate.current > 1 && bare.now < reached + 60_000) bare.run(1, cores(1));
-    expect(bare.gate.current).toBe(1);
-    expect(bare.now - reached).toBeGreaterThan(8_000);
+    expect(fromTwoToOne(cores(1))).toBeGreaterThan(8_000);
   });
 
   test('comes down to one at once where fewer gained much', () => {
-    const bare = bench();
-    // Each beyond the first costs all of them a third.
-    const contended = (workers: number) => 20 * workers * (1 + 0.3 * (workers - 1));
-    while (bare.gate.current > 2) bare.run(1, contended);
-    const reached = bare.now;
-    while (bare.gate.current > 1 && bare.now < reached + 60_000) bare.run(1, contended);
-    expect(bare.gate.current).toBe(1);
-    expect(bare.now - reached).toBeLessThan(4_000);
+    // Each beyond the first costs all of them three tenths.
+    expect(fromTwoToOne((workers) => 20 * workers * (1 + 0.3 * (workers - 1)))).toBeLessThan(4_000);
   });
 
   test('comes back from a stride that went too far', () => {

@@ -175,12 +175,9 @@ export async function jobFromFlags(source: string, sink: string, flags: LoadFlag
     problems,
     locate({ path }) {
       // What is wrong may be a part of the job that several flags make.
-      const at = places.findIndex((place) => within(path, place.path));
-      const order =
-        at < 0
-          ? places.findIndex((place) => given.some(({ flag }) => flag === place.flag) && within(place.path, path))
-          : at;
-      return { order, place: places[order]?.flag ?? path.join('.') };
+      const place =
+        places.find((place) => within(path, place.path)) ?? given.find((setting) => within(setting.path, path));
+      return { order: places.findIndex(({ flag }) => flag === place?.flag), place: place?.flag ?? path.join('.') };
     },
     fromEnvironment: () => false,
   });

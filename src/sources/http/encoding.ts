@@ -1,20 +1,12 @@
 import { promisify } from 'node:util';
-import {
-  brotliDecompress,
-  brotliDecompressSync,
-  gunzip,
-  gunzipSync,
-  type InputType,
-  inflate,
-  inflateSync,
-} from 'node:zlib';
+import { brotliDecompress, brotliDecompressSync, gunzip, gunzipSync, inflate, inflateSync } from 'node:zlib';
 import { cutRemedy, UnreadableBody } from './failure.js';
 
 /** How a coding is undone. */
 interface Unpacker {
   /** In a thread beside. */
-  readonly aside: (bytes: InputType) => Promise<Buffer>;
-  readonly atOnce: (bytes: InputType) => Buffer;
+  readonly aside: (bytes: Buffer) => Promise<Buffer>;
+  readonly atOnce: (bytes: Buffer) => Buffer;
 }
 
 /**
@@ -44,7 +36,7 @@ export async function unpack(bytes: Buffer, coding: string | string[] | undefine
       remedy: 'set the header accept-encoding: gzip',
     });
   try {
-    return (bytes.length <= atOnceUpTo ? atOnce(unpacker, bytes) : undefined) ?? (await unpacker.aside(bytes));
+    return atOnce(unpacker, bytes) ?? (await unpacker.aside(bytes));
   } catch (error) {
     throw new UnreadableBody('truncated-body', `gave ${name} data that can not be unpacked`, {
       remedy: cutRemedy,
@@ -53,8 +45,9 @@ export async function unpack(bytes: Buffer, coding: string | string[] | undefine
   }
 }
 
-/** Undefined where it would become too long. */
+/** Undefined where the body is long, or would become so. */
 function atOnce(unpacker: Unpacker, bytes: Buffer): Buffer | undefined {
+  if (bytes.length > atOnceUpTo) return undefined;
   try {
     return unpacker.atOnce(bytes);
   } catch (error) {
