@@ -93,6 +93,15 @@ describe('the number in flight', () => {
     expect(fromTwoToOne((workers) => 20 * workers * (1 + 0.3 * (workers - 1)))).toBeLessThan(4_000);
   });
 
+  test('tries a little fewer first where batches take long, for half as many cost a climb more', () => {
+    const { events, run } = bench({ workers: { start: 8, most: 60 } });
+    run(40, (workers) => 500 * Math.max(1, workers / 8));
+    expect(events.slice(0, 2)).toEqual([
+      'trial workers 8 -> 6: throughput -25 %',
+      'trial workers 8 -> 16: throughput +0 %',
+    ]);
+  });
+
   test('comes back from a stride that went too far', () => {
     const { gate, run } = bench();
     // Each beyond 16 costs all of them a tenth.

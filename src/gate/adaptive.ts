@@ -170,7 +170,7 @@ export class AdaptiveGate implements Gate {
     if (!due.some(({ knob }) => knob === 'workers')) this.#climbing = false;
     for (const move of due) {
       const from = move.knob === 'workers' ? this.#workers : this.batchBytes;
-      const to = this.#target(move, this.#schedule.of(move).stride, before, now);
+      const to = this.#target(move, this.#schedule.stride(move, before.median), before, now);
       if (to === from) continue;
       this.#trial = { move, from, to, bytes: this.#bytes, before, startedAt: now };
       const longest = this.batchBytes * Math.max(1, this.#options.batchTime / before.median);
@@ -231,10 +231,10 @@ export class AdaptiveGate implements Gate {
     this.#schedule.plan(Schedule.opposite(move), now + (move.up ? (paid ? rest : 0) : restMore), stride);
   }
 
-  /** After a trial that was taken back: again at once with a shorter stride, or later. */
+  /** After a trial that was taken back: again at once with a shorter stride, for which a climb has no time, or later. */
   #planAgain({ move, from, to, before, startedAt }: Trial, { share: gained, error }: Gain, now: number): void {
     const { loss, longStride, stride, restMore, restManyMore, rest, longestRest, cost } = tuning;
-    const shorter = gained < -loss && !(this.#climbing && move.up) && this.#target(move, stride, before, now) !== to;
+    const shorter = !this.#climbing && gained < -loss && this.#target(move, stride, before, now) !== to;
     // No more than it has surely cost: one that only seemed to is tried again soon.
     const lost = ((now - startedAt) * Math.max(0, -gained - tuning.gain - error)) / cost;
     const usual = move.up ? (to / from > 1.45 ? restManyMore : restMore) : rest;
@@ -242,7 +242,7 @@ export class AdaptiveGate implements Gate {
     if (shorter || !this.#climbing || !move.up || move.knob !== 'workers') return;
     // Where more gains nothing, much less may do.
     const back = Schedule.opposite(move);
-    this.#schedule.plan(back, this.#schedule.of(back).due, longStride);
+    this.#schedule.plan(back, this.#schedule.dueAt(back), longStride);
   }
 
   /** Smaller batches, when they take too long. */

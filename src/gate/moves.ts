@@ -40,8 +40,14 @@ export class Schedule {
     this.#plans.set(move, { due, stride });
   }
 
-  of(move: Move): Plan {
-    return this.#plans.get(move) ?? { due: Number.NEGATIVE_INFINITY, stride: tuning.longStride };
+  dueAt(move: Move): number {
+    return this.#plans.get(move)?.due ?? Number.NEGATIVE_INFINITY;
+  }
+
+  /** How far a move goes. Where batches take long, half as many would cost a climb more than they save it. */
+  stride(move: Move, batchTime: number): number {
+    const first = move === fewer && batchTime > tuning.longBatch ? tuning.stride : tuning.longStride;
+    return this.#plans.get(move)?.stride ?? first;
   }
 
   /**
@@ -55,7 +61,7 @@ export class Schedule {
         : batchTime < tuning.longBatch
           ? [more, fewer, larger, smaller]
           : [fewer, more, larger, smaller];
-    return order.filter((move) => this.#knobs.includes(move.knob) && this.of(move).due <= now);
+    return order.filter((move) => this.#knobs.includes(move.knob) && this.dueAt(move) <= now);
   }
 
   static move(knob: Knob, up: boolean): Move {

@@ -26,6 +26,9 @@ const slow = { ...near, workPerBatch: 2, workPerRow: 0.01 };
 /** One of two cores: 80,000 rows a second and core, so that the largest batches take half a second. */
 const small = { workPerBatch: 3, workPerRow: 0.0125, spread: 0.3, connect: 10 };
 
+/** As small, but rows are merged: nearly twice the work, more round trips, and batches of a second. */
+const merge = { workPerBatch: 5, workPerRow: 0.022, trips: 4, spread: 0.3, connect: 10 };
+
 const cores = (count: number) => (active: number) => Math.min(active, count);
 
 /** As cores, but each batch beyond the knee costs all of them something. */
@@ -70,6 +73,12 @@ export const curves: readonly Curve[] = [
   steady('two slow cores, 2 ms', { ...small, roundTrip: 2, capacity: thrashing(2, 0.02) }),
   steady('two slow cores, far', { ...small, roundTrip: 30, capacity: thrashing(2, 0.02) }),
   steady('two slow cores, far, narrow', { ...small, roundTrip: 30, bandwidth: 10_000, capacity: thrashing(2, 0.02) }),
+  steady('a merge on two slow cores, far, narrow', {
+    ...merge,
+    roundTrip: 30,
+    bandwidth: 10_000,
+    capacity: thrashing(2, 0.02),
+  }),
   steady('uneven batches', { ...near, spread: 0.9, capacity: cores(10) }),
   steady(
     'noisy neighbour',
