@@ -94,7 +94,7 @@ describe('the number in flight', () => {
   });
 
   test('tries a little fewer first where batches take long, for half as many cost a climb more', () => {
-    const { events, run } = bench({ workers: { start: 8, most: 60 } });
+    const { events, run } = bench();
     run(40, (workers) => 500 * Math.max(1, workers / 8));
     expect(events.slice(0, 2)).toEqual([
       'trial workers 8 -> 6: throughput -25 %',

@@ -239,7 +239,7 @@ export class AdaptiveGate implements Gate {
     const lost = ((now - startedAt) * Math.max(0, -gained - tuning.gain - error)) / cost;
     const usual = move.up ? (to / from > 1.45 ? restManyMore : restMore) : rest;
     this.#schedule.plan(move, shorter ? now : now + Math.max(usual, Math.min(lost, longestRest)), stride);
-    if (shorter || !this.#climbing || !move.up || move.knob !== 'workers') return;
+    if (!this.#climbing || !move.up || move.knob !== 'workers') return;
     // Where more gains nothing, much less may do.
     const back = Schedule.opposite(move);
     this.#schedule.plan(back, this.#schedule.dueAt(back), longStride);
