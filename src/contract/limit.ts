@@ -6,6 +6,8 @@ export interface Sample {
   readonly oldestInFlight: number;
   /** Permits out, this one included, when the write started. */
   readonly inFlight: number;
+  /** Permits out while it lasted, on average over time. */
+  readonly meanInFlight: number;
   readonly rows: number;
   readonly bytes: number;
   /** `throttled`: a try was turned away for there is too much to do; the permit is still out, and the batch is tried again. */

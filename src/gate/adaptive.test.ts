@@ -24,7 +24,7 @@ function bench(changed: Partial<AdaptiveOptions> = {}) {
         const rows = 1_000 * (gate.batchBytes / batch.start);
         const startedAt = now;
         now += time(inFlight, gate.batchBytes);
-        const common = { startedAt, endedAt: now, inFlight, rows, bytes: gate.batchBytes };
+        const common = { startedAt, endedAt: now, inFlight, meanInFlight: inFlight, rows, bytes: gate.batchBytes };
         for (let index = 0; index < inFlight; index++) {
           const oldestInFlight = index < inFlight - 1 ? startedAt : now;
           gate.onSample({ ...common, oldestInFlight, outcome: 'written', saturated: true, retried: false, ...seen });
@@ -33,7 +33,8 @@ function bench(changed: Partial<AdaptiveOptions> = {}) {
     },
     turnAway(startedAt: number, retried = false) {
       const reason = '53300 too_many_connections';
-      const common = { inFlight: gate.current, rows: 0, bytes: 0, saturated: true, retried };
+      const inFlight = gate.current;
+      const common = { inFlight, meanInFlight: inFlight, rows: 0, bytes: 0, saturated: true, retried };
       gate.onSample({ ...common, startedAt, endedAt: now, oldestInFlight: now, outcome: 'throttled', reason });
     },
     get now() {
@@ -276,6 +277,7 @@ test('whatever it is told, it keeps within its bounds', () => {
     oldest: fc.integer({ min: 0, max: 5_000 }),
     rows: fc.integer({ min: 0, max: 50_000 }),
     inFlight: fc.integer({ min: 1, max: 60 }),
+    meanInFlight: fc.double({ min: 1, max: 60, noNaN: true }),
     outcome: fc.constantFrom('written', 'throttled', 'failed'),
     saturated: fc.boolean(),
     retried: fc.boolean(),

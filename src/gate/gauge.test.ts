@@ -9,6 +9,7 @@ const sample = (startedAt: number, endedAt: number, inFlight = 2, rows = 100): S
   endedAt,
   oldestInFlight: endedAt,
   inFlight,
+  meanInFlight: inFlight,
   rows,
   bytes: rows * 10,
   outcome: 'written',
@@ -30,6 +31,13 @@ test('two in flight that take 50 ms for 100 rows each do 4 rows a millisecond', 
   expect(gauge.add(sample(0, 50), size)).toBeUndefined();
   expect(gauge.add(sample(50, 100), size)).toBeUndefined();
   expect(gauge.add(sample(50, 100), size)).toEqual({ rate: 4, error: 0, median: 50, saturated: true });
+});
+
+test('what counts is how many were in flight while a batch was, not how many when it started', () => {
+  const gauge = warm();
+  const alone = (start: number, end: number) => gauge.add({ ...sample(start, end, 1), meanInFlight: 1.8 }, size);
+  const readings = [alone(0, 50), alone(0, 50), alone(50, 100), alone(50, 100)];
+  expect(readings.at(-1)).toMatchObject({ rate: expect.closeTo((1.8 * 100) / 50, 10) });
 });
 
 test('the rate is the same when all batches of a window end at its very end', () => {

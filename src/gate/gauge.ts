@@ -30,14 +30,15 @@ interface Seen {
   readonly startedAt: number;
   readonly time: number;
   readonly rows: number;
-  readonly inFlight: number;
+  readonly meanInFlight: number;
   readonly saturated: boolean;
 }
 
 /**
  * Measures throughput by Little's law (L = λW; J. D. C. Little, Operations Research 9(3), 1961): batches in flight on average,
  * times the rows of a batch, over the time one takes. To count what lands within a window would be a batch's worth off at each
- * end, and there may be no more than a few in it.
+ * end, and there may be no more than a few in it. In flight are those that were so while a batch lasted: when it started they may have been
+ * fewer, for batches that end together are not followed by the next ones at once.
  *
  * Only batches that were started at the present setting count, and none that had to wait for a connection to be made. Nor does
  * one that was started later than another that is still under way: of batches that race each other the fast ones end first, and
@@ -63,7 +64,7 @@ export class Gauge {
 
   /** What was seen, once a window is full; the next one begins. */
   add(
-    { startedAt, endedAt, oldestInFlight, inFlight, rows, saturated }: Sample,
+    { startedAt, endedAt, oldestInFlight, inFlight, meanInFlight, rows, saturated }: Sample,
     size: WindowSize,
   ): Reading | undefined {
     this.#openedAt ??= startedAt;
@@ -76,7 +77,7 @@ export class Gauge {
     }
     if (cold || startedAt < this.#since) return undefined;
     const time = endedAt - startedAt;
-    this.#seen.push({ startedAt, time, rows, inFlight, saturated });
+    this.#seen.push({ startedAt, time, rows, meanInFlight, saturated });
     this.#longest = Math.max(this.#longest, time);
     const elapsed = endedAt - this.#openedAt;
     const { length } = this.#seen;
@@ -111,7 +112,7 @@ export class Gauge {
 
 function rateOf(batches: readonly Seen[]): number {
   const time = sum(batches, (batch) => batch.time);
-  const inFlight = sum(batches, (batch) => batch.inFlight) / batches.length;
+  const inFlight = sum(batches, ({ meanInFlight }) => meanInFlight) / batches.length;
   return (inFlight * sum(batches, ({ rows }) => rows)) / Math.max(time, 1e-3);
 }
 

@@ -66,7 +66,7 @@ describe('Limiter', () => {
     first.release({ rows: 10, bytes: 800, outcome: 'written' });
     clock.now = 170;
     (await second).release({ rows: 5, bytes: 400, outcome: 'failed' });
-    const common = { inFlight: 1, retried: false };
+    const common = { inFlight: 1, meanInFlight: 1, retried: false };
     expect(samples).toEqual([
       {
         ...common,
@@ -113,6 +113,24 @@ describe('Limiter', () => {
     ]);
   });
 
+  test('tells the limit how many were in flight while a batch was, on average over time', async () => {
+    const { samples, limiter, clock } = observed(3);
+    const first = await limiter.acquire(never);
+    clock.now = 110;
+    const second = await limiter.acquire(never);
+    const third = await limiter.acquire(never);
+    clock.now = 130;
+    second.release(seen);
+    clock.now = 140;
+    third.release(seen);
+    first.release(seen);
+    expect(samples).toMatchObject([
+      { inFlight: 2, meanInFlight: 3 },
+      { inFlight: 3, meanInFlight: (3 * 20 + 2 * 10) / 30 },
+      { inFlight: 1, meanInFlight: (10 + 3 * 20 + 2 * 10) / 40 },
+    ]);
+  });
+
   test('a wait that was short, or withdrawn, does not make the target the slow part', async () => {
     const { samples, limiter, clock } = observed(1);
     const first = await limiter.acquire(never);
@@ -135,7 +153,7 @@ describe('Limiter', () => {
     permit.setBack();
     clock.now = 130;
     permit.release({ rows: 10, bytes: 800, outcome: 'written' });
-    const common = { startedAt: 100, inFlight: 1, saturated: false };
+    const common = { startedAt: 100, inFlight: 1, meanInFlight: 1, saturated: false };
     expect(samples).toEqual([
       {
         ...common,

@@ -19,6 +19,9 @@ export class Limiter {
   /** The batches in flight that were not set back, the oldest first. */
   readonly #underWay = new Set<{ readonly startedAt: number }>();
   #inFlight = 0;
+  /** Milliseconds that permits were out, all together, until `#heldSince`. */
+  #held = 0;
+  #heldSince = 0;
   #crowded = 0;
   #crowdedSince = 0;
 
@@ -84,10 +87,22 @@ export class Limiter {
     act();
   }
 
+  /** Milliseconds that permits were out, all together. */
+  #heldFor(now: number): number {
+    return this.#held + this.#inFlight * (now - this.#heldSince);
+  }
+
+  #count(by: 1 | -1, now: number): void {
+    this.#held = this.#heldFor(now);
+    this.#heldSince = now;
+    this.#inFlight += by;
+  }
+
   #grant(): Permit {
-    this.#inFlight += 1;
-    const inFlight = this.#inFlight;
     const startedAt = this.#now();
+    this.#count(1, startedAt);
+    const inFlight = this.#inFlight;
+    const held = this.#heldFor(startedAt);
     const batch = { startedAt };
     this.#underWay.add(batch);
     const crowded = this.#crowdedFor(startedAt);
@@ -95,9 +110,11 @@ export class Limiter {
     let released = false;
     const tell = (seen: Pick<Sample, 'rows' | 'bytes' | 'outcome' | 'reason'>) => {
       const endedAt = this.#now();
-      const saturated = this.#crowdedFor(endedAt) - crowded >= (endedAt - startedAt) / 2;
+      const time = endedAt - startedAt;
+      const saturated = this.#crowdedFor(endedAt) - crowded >= time / 2;
+      const meanInFlight = time > 0 ? (this.#heldFor(endedAt) - held) / time : inFlight;
       const oldestInFlight = this.#underWay.values().next().value?.startedAt ?? endedAt;
-      this.#limit.onSample({ startedAt, endedAt, oldestInFlight, inFlight, saturated, retried, ...seen });
+      this.#limit.onSample({ startedAt, endedAt, oldestInFlight, inFlight, meanInFlight, saturated, retried, ...seen });
     };
     return {
       setBack: (throttled) => {
@@ -108,7 +125,7 @@ export class Limiter {
       release: ({ rows, bytes, outcome }) => {
         if (released) return;
         released = true;
-        this.#inFlight -= 1;
+        this.#count(-1, this.#now());
         this.#underWay.delete(batch);
         tell({ rows, bytes, outcome });
         // As many as the limit allows now: it may have risen by more than one, or fallen.
