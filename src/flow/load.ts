@@ -273,8 +273,8 @@ class Run {
     // What is wrong with the source was told the first time.
     this.#readAgain = () =>
       readSource(source, splits, new Map(), { ...reading, strict: false, problem() {} }, new Tally());
-    const known = before?.columns ?? [];
-    return await prepare(this.#arrivals, ahead, splits, sink, columns, ignoreExtra, known, this.#context);
+    const told = { splits, sink, columns, ignoreExtra, before: before?.columns ?? [], ahead };
+    return await prepare(this.#arrivals, told, this.#context);
   }
 
   /** The source is to judge its first records by the key already, and that may be the target's own. */

@@ -45,18 +45,21 @@ export function jobId(source: Source, sink: Sink): string {
     .slice(0, 16);
 }
 
-/**
- * Reads a sample, and has the sink match it, and the columns of an earlier part of the run, with the target. Nothing is changed
- * yet. Meanwhile reading goes on, by at most `ahead` bytes.
- */
+interface ToPrepare {
+  readonly splits: readonly Split[];
+  readonly sink: Sink;
+  readonly columns: Columns | undefined;
+  readonly ignoreExtra: boolean;
+  /** Columns of an earlier part of the run. */
+  readonly before: readonly string[];
+  /** Bytes by which reading goes on, at most, while the sink plans and opens. */
+  readonly ahead: number;
+}
+
+/** Reads a sample, and has the sink match it, and the columns of an earlier part of the run, with the target. Nothing is changed yet. */
 export async function prepare(
   arrivals: AsyncGenerator<Arrival, void, void>,
-  ahead: number,
-  splits: readonly Split[],
-  sink: Sink,
-  columns: Columns | undefined,
-  ignoreExtra: boolean,
-  before: readonly string[],
+  { splits, sink, columns, ignoreExtra, before, ahead }: ToPrepare,
   context: Context,
 ): Promise<Prepared> {
   const { sample, rest } = await takeSample(arrivals, ahead);

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { awsSdk } from '../../aws-sdk.js';
 import { ConfigError, messageOf, SluiceError } from '../../errors.js';
 
 /** A database's secret as RDS keeps it (docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html). */
@@ -48,15 +49,9 @@ async function ask(id: string, abortSignal: AbortSignal): Promise<string | undef
   }
 }
 
-async function client() {
-  try {
-    return await import('@aws-sdk/client-secrets-manager');
-  } catch (cause) {
-    const advice = 'install @aws-sdk/client-secrets-manager; in the runtimes of AWS Lambda it is there';
-    throw new ConfigError('no-aws-sdk', `a secret is to be read, and the client for it is missing: ${advice}`, {
-      cause,
-    });
-  }
+function client() {
+  const name = '@aws-sdk/client-secrets-manager';
+  return awsSdk(name, 'a secret is to be read', () => import('@aws-sdk/client-secrets-manager'));
 }
 
 function parsed(text: string | undefined): unknown {

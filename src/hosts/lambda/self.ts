@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ConfigError, messageOf, SluiceError } from '../../errors.js';
+import { awsSdk } from '../../aws-sdk.js';
+import { messageOf, SluiceError } from '../../errors.js';
 import type { LambdaContext } from './context.js';
 import type { LoadEvent } from './event.js';
 import type { Result } from './result.js';
@@ -67,17 +68,7 @@ async function invokeSelf(context: LambdaContext, event: LoadEvent): Promise<voi
 }
 
 /** Its code is loaded while the function starts, when the processor costs nothing. */
-export async function lambdaClient(): Promise<typeof import('@aws-sdk/client-lambda')> {
-  try {
-    return await import('@aws-sdk/client-lambda');
-  } catch (cause) {
-    const advice = 'install @aws-sdk/client-lambda; in the runtimes of AWS Lambda it is there';
-    throw new ConfigError(
-      'no-aws-sdk',
-      `the function is to invoke itself, and the client for it is missing: ${advice}`,
-      {
-        cause,
-      },
-    );
-  }
+export function lambdaClient(): Promise<typeof import('@aws-sdk/client-lambda')> {
+  const name = '@aws-sdk/client-lambda';
+  return awsSdk(name, 'the function is to invoke itself', () => import('@aws-sdk/client-lambda'));
 }

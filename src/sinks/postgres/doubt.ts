@@ -69,7 +69,7 @@ async function askWhether({ xid, settled }: Doubtful, pool: Pool, signal: AbortS
 
 async function ask(statement: Statement, pool: Pool, signal: AbortSignal): Promise<Answer['rows']> {
   const lease = await pool.acquire(signal);
-  const hangUp = () => lease.client.connection.stream.destroy();
+  const hangUp = () => lease.hangUp();
   signal.addEventListener('abort', hangUp, { once: true });
   try {
     return (await fly(lease.client, [statement]))[0]?.rows ?? [];

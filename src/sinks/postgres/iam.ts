@@ -1,4 +1,5 @@
 import type { Signer } from '@aws-sdk/rds-signer';
+import { awsSdk } from '../../aws-sdk.js';
 import { ConfigError, messageOf, SinkError } from '../../errors.js';
 import type { Address } from './address.js';
 
@@ -37,7 +38,11 @@ export function iamTokens(address: Address, now: () => number = Date.now): Token
 }
 
 async function signerFor({ host, port, user }: Address): Promise<Signer> {
-  const { Signer } = await sdk();
+  const { Signer } = await awsSdk(
+    '@aws-sdk/rds-signer',
+    'tokens of IAM are to be made',
+    () => import('@aws-sdk/rds-signer'),
+  );
   const region = regionOf(host) ?? (process.env.AWS_REGION || process.env.AWS_DEFAULT_REGION);
   return new Signer({ hostname: host, port, username: user, ...(region && { region }) });
 }
@@ -45,15 +50,6 @@ async function signerFor({ host, port, user }: Address): Promise<Signer> {
 /** As the endpoints of RDS, Aurora and RDS Proxy have it: `name.id.eu-central-1.rds.amazonaws.com`. */
 export function regionOf(host: string): string | undefined {
   return /\.([a-z]{2}(?:-[a-z]+)+-\d+)\.rds\.amazonaws\.com(?:\.cn)?\.?$/i.exec(host)?.[1]?.toLowerCase();
-}
-
-async function sdk(): Promise<typeof import('@aws-sdk/rds-signer')> {
-  try {
-    return await import('@aws-sdk/rds-signer');
-  } catch (cause) {
-    const advice = 'npm install @aws-sdk/rds-signer beside Sluice; in the runtimes of AWS Lambda it is there';
-    throw new ConfigError('no-aws-sdk', `tokens of IAM need a package that is missing: ${advice}`, { cause });
-  }
 }
 
 function explainToken(error: unknown, { user }: Address): unknown {

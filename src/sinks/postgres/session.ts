@@ -36,7 +36,7 @@ export class Session {
     const abort = () => {
       flight.abandon('the load was stopped');
       cancelled = this.#lease.cancel();
-      timer = setTimeout(() => this.#hangUp(), abortGraceMs);
+      timer = setTimeout(() => this.#lease.hangUp(), abortGraceMs);
     };
     this.#signal.addEventListener('abort', abort, { once: true });
     try {
@@ -54,7 +54,7 @@ export class Session {
    * nothing of the transaction is left, and the connection can be used again.
    */
   async rollback(cause: unknown): Promise<boolean> {
-    const timer = setTimeout(() => this.#hangUp(), graceMs);
+    const timer = setTimeout(() => this.#lease.hangUp(), graceMs);
     try {
       await this.#client.query(new Flight([sql('ROLLBACK')])).done;
       return true;
@@ -79,10 +79,6 @@ export class Session {
 
   get #client(): pg.Client {
     return this.#lease.client;
-  }
-
-  #hangUp(): void {
-    this.#client.connection.stream.destroy();
   }
 
   /** Gives the connection back at once, as broken. */

@@ -43,6 +43,7 @@ export function smallPool(url: string): Pool & { readonly broken: Error[]; reado
           return taken.lost;
         },
         cancel: async () => {},
+        hangUp: () => taken.client.connection.stream.destroy(),
         release(error) {
           if (error === undefined) {
             idle.push(taken);

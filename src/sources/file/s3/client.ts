@@ -1,5 +1,5 @@
 import type { S3Client } from '@aws-sdk/client-s3';
-import { ConfigError } from '../../../errors.js';
+import { awsSdk } from '../../../aws-sdk.js';
 
 /** What is used of the package. */
 export interface S3 {
@@ -29,13 +29,6 @@ export async function connectS3(environment: NodeJS.ProcessEnv = process.env): P
   return { client, sdk };
 }
 
-async function load(): Promise<S3['sdk']> {
-  try {
-    return await import('@aws-sdk/client-s3');
-  } catch (cause) {
-    const advice = 'npm install @aws-sdk/client-s3 beside Sluice; in the runtimes of AWS Lambda it is there';
-    throw new ConfigError('no-aws-sdk', `files are to be read from S3, and the client for it is missing: ${advice}`, {
-      cause,
-    });
-  }
+function load(): Promise<S3['sdk']> {
+  return awsSdk('@aws-sdk/client-s3', 'files are to be read from S3', () => import('@aws-sdk/client-s3'));
 }
