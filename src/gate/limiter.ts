@@ -1,4 +1,5 @@
 import type { Limit, Sample } from '../contract/index.js';
+import { Level } from './level.js';
 
 /** The right to have one batch in flight. */
 export interface Permit {
@@ -18,12 +19,9 @@ export class Limiter {
   readonly #waiting: (() => void)[] = [];
   /** The batches in flight that were not set back, the oldest first. */
   readonly #underWay = new Set<{ readonly startedAt: number }>();
-  #inFlight = 0;
-  /** Milliseconds that permits were out, all together, until `#heldSince`. */
-  #held = 0;
-  #heldSince = 0;
-  #crowded = 0;
-  #crowdedSince = 0;
+  readonly #inFlight = new Level();
+  /** 1 while somebody is waiting, else 0. */
+  readonly #crowded = new Level();
 
   /** `now` is a monotonic clock in milliseconds. */
   constructor(limit: Limit, now: () => number = () => performance.now()) {
@@ -32,7 +30,7 @@ export class Limiter {
   }
 
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#inFlight.value;
   }
 
   get limit(): number {
@@ -40,7 +38,7 @@ export class Limiter {
   }
 
   get #free(): boolean {
-    return this.#inFlight < this.#limit.current && this.#waiting.length === 0;
+    return this.inFlight < this.limit && this.#waiting.length === 0;
   }
 
   /** Resolves when a permit is free, in the order of asking. @throws the signal's reason when it is aborted first. */
@@ -74,45 +72,27 @@ export class Limiter {
     };
   }
 
-  /** Milliseconds, all told, during which somebody was waiting. */
-  #crowdedFor(now: number): number {
-    return this.#crowded + (this.#waiting.length > 0 ? now - this.#crowdedSince : 0);
-  }
-
   /** Changes who is waiting, and keeps the time. */
   #change(act: () => void): void {
-    const now = this.#now();
-    this.#crowded = this.#crowdedFor(now);
-    this.#crowdedSince = now;
     act();
-  }
-
-  /** Milliseconds that permits were out, all together. */
-  #heldFor(now: number): number {
-    return this.#held + this.#inFlight * (now - this.#heldSince);
-  }
-
-  #count(by: 1 | -1, now: number): void {
-    this.#held = this.#heldFor(now);
-    this.#heldSince = now;
-    this.#inFlight += by;
+    this.#crowded.set(this.#waiting.length > 0 ? 1 : 0, this.#now());
   }
 
   #grant(): Permit {
     const startedAt = this.#now();
-    this.#count(1, startedAt);
-    const inFlight = this.#inFlight;
-    const held = this.#heldFor(startedAt);
+    const inFlight = this.inFlight + 1;
+    this.#inFlight.set(inFlight, startedAt);
+    const held = this.#inFlight.sumAt(startedAt);
     const batch = { startedAt };
     this.#underWay.add(batch);
-    const crowded = this.#crowdedFor(startedAt);
+    const crowded = this.#crowded.sumAt(startedAt);
     let retried = false;
     let released = false;
     const tell = (seen: Pick<Sample, 'rows' | 'bytes' | 'outcome' | 'reason'>) => {
       const endedAt = this.#now();
       const time = endedAt - startedAt;
-      const saturated = this.#crowdedFor(endedAt) - crowded >= time / 2;
-      const meanInFlight = time > 0 ? (this.#heldFor(endedAt) - held) / time : inFlight;
+      const saturated = this.#crowded.sumAt(endedAt) - crowded >= time / 2;
+      const meanInFlight = time > 0 ? (this.#inFlight.sumAt(endedAt) - held) / time : inFlight;
       const oldestInFlight = this.#underWay.values().next().value?.startedAt ?? endedAt;
       this.#limit.onSample({ startedAt, endedAt, oldestInFlight, inFlight, meanInFlight, saturated, retried, ...seen });
     };
@@ -125,11 +105,11 @@ export class Limiter {
       release: ({ rows, bytes, outcome }) => {
         if (released) return;
         released = true;
-        this.#count(-1, this.#now());
+        this.#inFlight.set(this.inFlight - 1, this.#now());
         this.#underWay.delete(batch);
         tell({ rows, bytes, outcome });
         // As many as the limit allows now: it may have risen by more than one, or fallen.
-        while (this.#inFlight < this.#limit.current && this.#waiting.length > 0) {
+        while (this.inFlight < this.limit && this.#waiting.length > 0) {
           this.#change(() => this.#waiting.shift()?.());
         }
       },
