@@ -40,7 +40,7 @@ export function iamTokens(address: Address, now: () => number = Date.now): Token
 async function signerFor({ host, port, user }: Address): Promise<Signer> {
   const { Signer } = await awsSdk(
     '@aws-sdk/rds-signer',
-    'tokens of IAM are to be made',
+    'a token of IAM is to be made',
     () => import('@aws-sdk/rds-signer'),
   );
   const region = regionOf(host) ?? (process.env.AWS_REGION || process.env.AWS_DEFAULT_REGION);
