@@ -12,9 +12,9 @@ export const title = 'The number of batches in flight: found, beside each fixed 
 export const method = `\`sluice load rows.csv postgres://...\` without any setting against the same with \`--workers N\` (whose batches adapt
 too), through a line of our own (bench/slow-line-server.js) that adds a round trip and, where it says so, shares a bandwidth of 10 MB/s
 among all connections; append into an empty table and upsert into a full one with every row changed, as many rows as the best
-number takes some ten seconds for. The loads take turns; a number that took a fifth longer than the best in the first round is not
-measured again. "load" is the load alone, its climb included. Then 10,000 rows beside a fixed number, four for each core. Last,
-100,000 objects over 30 ms beside one INSERT a record through 20 connections, once: that takes minutes.
+number takes some ten seconds for. The loads take turns, as many rounds as the heading says; a number that took a fifth longer than the
+best in the first round is not measured again. "load" is the load alone, its climb included. Then 10,000 rows beside a fixed number,
+four for each core. Last, 100,000 objects over 30 ms beside one INSERT a record through 20 connections, once: that takes minutes.
 
 The parts can be measured apart: SLUICE_BENCH_LINES names the lines, such as \`30,2\` or \`30/10\` (milliseconds, and megabytes a second),
 \`short\` or \`inserts\`; SLUICE_BENCH_MODES the modes. What was measured before stays in the results until it is measured anew; each
@@ -23,6 +23,7 @@ part says when.`;
 const lines = ['0.1', '2', '30', '0.1/10', '2/10', '30/10'];
 const otherParts = ['short', 'inserts'];
 const counts = [2, 4, 8, 16];
+const shortRounds = 9;
 
 /**
  * As many rows as take some ten seconds where the usual ones are a million.
@@ -37,8 +38,7 @@ function rowsFor(usualRows, mode, bandwidth) {
 /** @typedef {import('./side-by-side.js').Measured & { flags: readonly string[] }} Contender */
 
 /** @param {import('./bench.js').Bench} bench @returns {Promise<import('./bench.js').Outcome>} */
-export async function measure({ database, files, folder, rounds: most, rows: usualRows }) {
-  const rounds = Math.min(most, 3);
+export async function measure({ database, files, folder, rounds, rows: usualRows }) {
   const chosen = process.env.SLUICE_BENCH_LINES?.split(',') ?? [...lines, ...otherParts];
   const modes = process.env.SLUICE_BENCH_MODES?.split(',') ?? ['append', 'upsert'];
   const sections = [];
@@ -75,7 +75,7 @@ export async function measure({ database, files, folder, rounds: most, rows: usu
       }
       process.stdout.write('\n');
       const where = `${mode}, ${roundTrip} ms${bandwidth ? `, ${bandwidth} MB/s` : ''}`;
-      sections.push({ heading: `${where} (${now()})`, rows, measured: [adaptive, ...fixed] });
+      sections.push({ heading: `${where} (${now()}, ${rounds} rounds)`, rows, measured: [adaptive, ...fixed] });
       const value = bestFixed() / medianOf(adaptive, 'load');
       verdicts.push({ what: `times the rate of the best fixed number, ${where}`, value, least: 0.9, unit: 'x' });
     }
@@ -93,7 +93,7 @@ export async function measure({ database, files, folder, rounds: most, rows: usu
     sections.push(section);
     verdicts.push(verdict);
   }
-  return { ...(await merged({ sections, verdicts })), rounds };
+  return await merged({ sections, verdicts });
 }
 
 /**
@@ -116,10 +116,14 @@ async function short(database, folder, file, roundTrip) {
   });
   try {
     const fixed = contender(`--workers ${workers}`, ['--workers', workers]);
-    const { ours, theirs } = await sideBySide(9, contender('adaptive', []), fixed);
+    const { ours, theirs } = await sideBySide(shortRounds, contender('adaptive', []), fixed);
     const what = `times the rate of the fixed default, 10,000 rows, ${roundTrip} ms`;
     return {
-      section: { heading: `10,000 rows, ${roundTrip} ms (${now()})`, rows, measured: [ours, theirs] },
+      section: {
+        heading: `10,000 rows, ${roundTrip} ms (${now()}, ${shortRounds} rounds)`,
+        rows,
+        measured: [ours, theirs],
+      },
       verdict: atLeast(0.95, ours, theirs, { what, figure: 'load', peerFigure: 'load' }),
     };
   } finally {

@@ -50,6 +50,7 @@ function words({ what, value, low, high, least, most, unit = '' }) {
  * @param {{ title: string, method: string, rounds: number, machine: Record<string, string>, outcome: import('./bench.js').Outcome }} result
  */
 export async function writeResults(folder, name, { title, method, rounds, machine, outcome }) {
+  const named = outcome.sections.some(({ heading }) => / rounds\)$/.test(heading ?? ''));
   const facts = Object.entries(machine).map(([fact, value]) => `- ${fact}: ${value}`);
   const text = `# ${title}
 
@@ -57,7 +58,7 @@ ${method}
 
 ${describe(outcome)}
 
-Medians of ${rounds} rounds, taken in turn. Made by \`npm run bench -- ${name}\`:
+Medians of ${rounds} rounds${named ? ', or of as many as a heading names' : ''}, taken in turn. Made by \`npm run bench -- ${name}\`:
 
 ${facts.join('\n')}
 `;
