@@ -9,7 +9,7 @@ import { arch, availableParallelism, cpus, platform, totalmem } from 'node:os';
  * @property {import('./files.js').CsvFiles} files
  * @property {string} folder a temporary one; run folders go there
  * @property {string | undefined} psql its version, undefined where there is none
- * @property {number} rounds
+ * @property {number} rounds five, or as many as the benchmark exports as `rounds`; three of a quick run
  * @property {number} rows of the data set
  * @property {boolean} long what takes minutes is measured too
  */
@@ -20,7 +20,6 @@ import { arch, availableParallelism, cpus, platform, totalmem } from 'node:os';
  * @property {{ heading?: string, rows?: number, measured: (import('./side-by-side.js').Measured | undefined)[] }[]} sections
  * @property {import('./side-by-side.js').Verdict[]} verdicts
  * @property {Record<string, string>} [facts] what of the machine matters to this benchmark only
- * @property {number} [rounds] where it took others than it was asked to
  * @property {string} [notRun] why it could not be run
  */
 

@@ -11,11 +11,10 @@ cut in two at a record end beforehand and two psql run at once. Whole processes,
 as Sluice's report has it. Each load has a new, empty table with a bigint primary key.`;
 
 /** Either side's rounds lie up to a third apart on a shared machine: of five, the medians would say little of a tenth. */
-const usualRounds = 11;
+export const rounds = 11;
 
 /** @param {import('./bench.js').Bench} bench @returns {Promise<import('./bench.js').Outcome>} */
-export async function measure({ database, files, folder, psql, rounds: asked, rows }) {
-  const rounds = asked < 5 ? asked : usualRounds;
+export async function measure({ database, files, folder, psql, rounds, rows }) {
   const sections = [];
   const verdicts = [];
   for (const connections of [1, 2]) {
@@ -52,5 +51,5 @@ export async function measure({ database, files, folder, psql, rounds: asked, ro
       atLeast(1, ours, theirs, { what: `times psql's rate, ${sessions}, load alone`, figure: 'load' }),
     );
   }
-  return { sections, verdicts, rounds };
+  return { sections, verdicts };
 }

@@ -23,7 +23,6 @@ part says when.`;
 const lines = ['0.1', '2', '30', '0.1/10', '2/10', '30/10'];
 const otherParts = ['short', 'inserts'];
 const counts = [2, 4, 8, 16];
-const shortRounds = 9;
 
 /**
  * As many rows as take some ten seconds where the usual ones are a million.
@@ -75,7 +74,7 @@ export async function measure({ database, files, folder, rounds, rows: usualRows
       }
       process.stdout.write('\n');
       const where = `${mode}, ${roundTrip} ms${bandwidth ? `, ${bandwidth} MB/s` : ''}`;
-      sections.push({ heading: `${where} (${now()}, ${rounds} rounds)`, rows, measured: [adaptive, ...fixed] });
+      sections.push({ heading: `${where} (${now()})`, rows, measured: [adaptive, ...fixed] });
       const value = bestFixed() / medianOf(adaptive, 'load');
       verdicts.push({ what: `times the rate of the best fixed number, ${where}`, value, least: 0.9, unit: 'x' });
     }
@@ -116,14 +115,10 @@ async function short(database, folder, file, roundTrip) {
   });
   try {
     const fixed = contender(`--workers ${workers}`, ['--workers', workers]);
-    const { ours, theirs } = await sideBySide(shortRounds, contender('adaptive', []), fixed);
+    const { ours, theirs } = await sideBySide(9, contender('adaptive', []), fixed);
     const what = `times the rate of the fixed default, 10,000 rows, ${roundTrip} ms`;
     return {
-      section: {
-        heading: `10,000 rows, ${roundTrip} ms (${now()}, ${shortRounds} rounds)`,
-        rows,
-        measured: [ours, theirs],
-      },
+      section: { heading: `10,000 rows, ${roundTrip} ms (${now()})`, rows, measured: [ours, theirs] },
       verdict: atLeast(0.95, ours, theirs, { what, figure: 'load', peerFigure: 'load' }),
     };
   } finally {

@@ -28,8 +28,11 @@ export function describe({ sections, verdicts }) {
         ...extra.map(([name, { show }]) => (name in (one.measurements[0] ?? {}) ? show(medianOf(one, name)) : '')),
       ];
     });
-    const title = [heading, rows && `${count(rows)} rows`].filter(Boolean).join(', ');
-    return `${title ? `${title}:\n\n` : ''}${table(head, lines)}`;
+    const rounds = Math.max(...present.map(({ measurements }) => measurements.length));
+    const title = [heading, rows && `${count(rows)} rows`, rounds === 1 ? 'once' : `${rounds} rounds`]
+      .filter(Boolean)
+      .join(', ');
+    return `${title}:\n\n${table(head, lines)}`;
   });
   const judged = verdicts.map((verdict) => `- ${isMet(verdict) ? 'met' : '**missed**'}: ${words(verdict)}`);
   return [...tables, judged.join('\n')].filter((part) => part !== '').join('\n\n');
@@ -47,10 +50,9 @@ function words({ what, value, low, high, least, most, unit = '' }) {
  * Leaves a benchmark's figures as `<name>.md` for people and `<name>.json`, every round of it, for programs.
  * @param {URL} folder
  * @param {string} name
- * @param {{ title: string, method: string, rounds: number, machine: Record<string, string>, outcome: import('./bench.js').Outcome }} result
+ * @param {{ title: string, method: string, machine: Record<string, string>, outcome: import('./bench.js').Outcome }} result
  */
-export async function writeResults(folder, name, { title, method, rounds, machine, outcome }) {
-  const named = outcome.sections.some(({ heading }) => / rounds\)$/.test(heading ?? ''));
+export async function writeResults(folder, name, { title, method, machine, outcome }) {
   const facts = Object.entries(machine).map(([fact, value]) => `- ${fact}: ${value}`);
   const text = `# ${title}
 
@@ -58,16 +60,13 @@ ${method}
 
 ${describe(outcome)}
 
-Medians of ${rounds} rounds${named ? ', or of as many as a heading names' : ''}, taken in turn. Made by \`npm run bench -- ${name}\`:
+Medians of the rounds, which were taken in turn. Made by \`npm run bench -- ${name}\`:
 
 ${facts.join('\n')}
 `;
   await mkdir(folder, { recursive: true });
   await writeFile(new URL(`${name}.md`, folder), text);
-  await writeFile(
-    new URL(`${name}.json`, folder),
-    `${JSON.stringify({ title, rounds, machine, ...outcome }, null, 1)}\n`,
-  );
+  await writeFile(new URL(`${name}.json`, folder), `${JSON.stringify({ title, machine, ...outcome }, null, 1)}\n`);
 }
 
 /** A markdown table, its columns lined up. @param {readonly string[]} head @param {readonly (readonly string[])[]} rows */

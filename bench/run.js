@@ -38,7 +38,6 @@ const unknown = positionals.filter((name) => !benches.includes(name));
 if (unknown.length > 0) throw new Error(`no benchmark ${unknown.join(', ')}; there are ${benches.join(', ')}`);
 const rows = Number(values.rows ?? fullRows);
 if (!Number.isSafeInteger(rows) || rows < 1000) throw new Error('--rows takes a whole number from 1000 up');
-const rounds = values.quick ? 3 : 5;
 // Figures of a small data set or few rounds are for trying things, not for keeping.
 const keep = rows === fullRows && !values.quick;
 
@@ -51,12 +50,13 @@ try {
   for (const [fact, value] of Object.entries(facts)) console.log(`${fact}: ${value}`);
   const files = csvFiles(folder);
   for (const name of positionals.length > 0 ? positionals : benches) {
-    const { title, method, measure } = await import(`./${name}.js`);
+    const { title, method, measure, rounds: usual = 5 } = await import(`./${name}.js`);
+    const rounds = values.quick ? 3 : usual;
     console.log(`\n## ${name}: ${title}\n`);
     const before = load();
     /** @type {import('./bench.js').Outcome} */
     const measured = await measure({ database, files, folder, psql, rounds, rows, long: values.long ?? false });
-    const { facts: own, notRun, rounds: taken = rounds, ...outcome } = measured;
+    const { facts: own, notRun, ...outcome } = measured;
     if (notRun) {
       console.log(`NOT RUN: ${notRun}`);
       continue;
@@ -64,7 +64,7 @@ try {
     console.log(`\n${describe(outcome)}`);
     missed.push(...outcome.verdicts.filter((verdict) => !isMet(verdict)).map(({ what }) => `${name}: ${what}`));
     const noise = `load average ${before} before, ${load()} after; one of these runs alone makes 1 to 2`;
-    const result = { title, method, rounds: taken, machine: { ...facts, ...own, noise }, outcome };
+    const result = { title, method, machine: { ...facts, ...own, noise }, outcome };
     if (keep) await writeResults(new URL('results/', import.meta.url), name, result);
   }
 } finally {
